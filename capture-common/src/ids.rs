@@ -1,0 +1,96 @@
+//! Numbers that cross from the kernel to user space. A number is never reused for another meaning.
+
+/// Kinds of ring records, [`crate::record::Header::kind`].
+pub mod kind {
+    /// Who is connected; precedes the first statement of a session and every change of identity.
+    pub const SESSION: u16 = 1;
+    /// A statement begins; carries the first part of its text.
+    pub const BEGIN: u16 = 2;
+    /// Further text of the same call.
+    pub const TEXT: u16 = 3;
+    /// A statement, or a piece of a text with several statements, ended.
+    pub const END: u16 = 4;
+    /// An outcome with no statement begun: a syntax error, an unknown table, a failed login, an
+    /// empty statement.
+    pub const FAILURE: u16 = 5;
+    /// The thread that served the session is gone.
+    pub const SESSION_END: u16 = 6;
+}
+
+/// Bits of [`crate::record::Header::flags`].
+pub mod flag {
+    /// More text of this call follows in `TEXT` records.
+    pub const MORE: u16 = 1;
+    /// The text ends with this record.
+    pub const LAST: u16 = 2;
+    /// The text is longer than what is recorded of it.
+    pub const CUT: u16 = 4;
+    /// Some of the text could not be read from the server's memory.
+    pub const UNREADABLE: u16 = 8;
+    /// A further piece of the text that an earlier `BEGIN` of this thread (`message_call`) carried.
+    pub const PIECE: u16 = 16;
+    /// On `FAILURE`: no session was established (a failed login).
+    pub const LOGIN: u16 = 32;
+}
+
+/// Engines, [`crate::target::Target::engine`].
+pub mod engine {
+    /// PostgreSQL: one process a session.
+    pub const POSTGRES: u32 = 1;
+    /// MariaDB: one thread a statement.
+    pub const MARIADB: u32 = 2;
+    /// MySQL and its relatives with the `COM_DATA` form of `dispatch_command`.
+    pub const MYSQL: u32 = 3;
+}
+
+/// Hooks: the index of each probe's address in [`crate::target::Target::hook_address`].
+pub mod hook {
+    /// `PortalRun`: a PostgreSQL statement begins.
+    pub const PG_PORTAL_RUN: usize = 0;
+    /// `EndCommand`: a PostgreSQL statement ended well.
+    pub const PG_END_COMMAND: usize = 1;
+    /// `EmitErrorReport`: an error (also a notice) is reported.
+    pub const PG_EMIT_ERROR: usize = 2;
+    /// `NullCommand`: an empty statement.
+    pub const PG_NULL_COMMAND: usize = 3;
+    // 4 is free.
+    /// `dispatch_command`: a MariaDB or MySQL command begins.
+    pub const MY_DISPATCH: usize = 5;
+    /// `log_slow_statement`: a MariaDB or MySQL statement, or piece of a text, ended.
+    pub const MY_STATEMENT_END: usize = 6;
+    /// The server sends an error packet, also outside any command.
+    pub const MY_SEND_ERROR: usize = 7;
+    /// How many there are room for.
+    pub const MAX: usize = 16;
+}
+
+/// Reasons for a loss: the index of each counter in the `DROPS` map.
+pub mod drop_reason {
+    /// The ring had no room for the record that begins or describes a statement.
+    pub const RING_FULL: u32 = 0;
+    /// The ring had no room for a part of a statement's text.
+    pub const RING_FULL_TEXT: u32 = 1;
+    /// The ring had no room for a statement's outcome.
+    pub const RING_FULL_END: u32 = 2;
+    /// The table of sessions was full.
+    pub const SESSIONS_FULL: u32 = 3;
+    /// The server's memory could not be read where a statement's text should be.
+    pub const UNREADABLE: u32 = 4;
+    /// A probe fired for a target that is not in the table.
+    pub const NO_TARGET: u32 = 5;
+    /// A statement ended of which no beginning was seen.
+    pub const NO_BEGIN: u32 = 6;
+    /// How many there are.
+    pub const MAX: u32 = 7;
+
+    /// The name of each reason, as it stands in a `loss` row.
+    pub const NAMES: [&str; MAX as usize] = [
+        "ring_full",
+        "ring_full_text",
+        "ring_full_end",
+        "sessions_full",
+        "unreadable_memory",
+        "unknown_target",
+        "no_begin",
+    ];
+}

@@ -1,0 +1,132 @@
+//! What user space tells the probes about one server binary: where its facts are.
+//!
+//! One [`Target`] per attached binary (inode) stands in the `TARGETS` map; the attach cookie of each
+//! probe is its index there.
+
+use crate::ids::hook;
+
+/// How many binaries can be watched at once: the size of the `TARGETS` map.
+pub const TARGETS_MAX: u32 = 64;
+
+/// A struct offset that could not be resolved: the field is left out.
+pub const ABSENT: u32 = u32::MAX;
+
+/// A virtual address that could not be resolved.
+pub const NO_ADDRESS: u64 = 0;
+
+/// One server binary.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// See [`crate::ids::engine`].
+    pub engine: u32,
+    /// Text beyond this many bytes of a statement is not recorded.
+    pub text_max: u32,
+    /// Address (`st_value` scale) at which each hook is attached, after any `endbr64`;
+    /// the load base of a process is its instruction pointer less this.
+    pub hook_address: [u64; hook::MAX],
+    /// Read when `engine` is PostgreSQL.
+    pub postgres: PostgresLayout,
+    /// Read when `engine` is MariaDB or MySQL.
+    pub mysql: MysqlLayout,
+}
+
+/// Where PostgreSQL keeps its facts. Addresses are `st_value` scale, offsets in bytes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct PostgresLayout {
+    /// `MyProcPort`: `Port *`, NULL in processes that serve no client.
+    pub my_proc_port: u64,
+    /// `MyStartTimestamp`: microseconds since 2000-01-01 UTC at which this backend started.
+    pub my_start_timestamp: u64,
+    /// `application_name`: `char *`.
+    pub application_name: u64,
+    /// `debug_query_string`: `char *`, the text the client sent, NULL when idle.
+    pub debug_query_string: u64,
+    /// Static behind `GetCurrentStatementStartTimestamp`: microseconds since 2000-01-01 UTC.
+    pub statement_start: u64,
+    /// Static `errordata`: array of `ErrorData`.
+    pub errordata: u64,
+    /// Static `errordata_stack_depth`: `int` index into it.
+    pub errordata_depth: u64,
+    /// `sizeof(ErrorData)`.
+    pub errordata_size: u32,
+    /// `ErrorData.sqlerrcode`: `int`, five characters of six bits.
+    pub error_sqlstate: u32,
+    /// `ErrorData.message`: `char *`.
+    pub error_message: u32,
+    /// The value of `ERROR` for `ErrorData.elevel`, which is the first field; the next one is `FATAL`.
+    pub error_level: u32,
+    /// `Port.user_name`: `char *`.
+    pub port_user: u32,
+    /// `Port.database_name`: `char *`.
+    pub port_database: u32,
+    /// `Port.raddr.addr`: `struct sockaddr_storage`.
+    pub port_remote: u32,
+    /// `PortalData.sourceText`: `char *`.
+    pub portal_text: u32,
+    /// `PortalData.stmts`: `List *` of `PlannedStmt *`.
+    pub portal_statements: u32,
+    /// `List.elements` (13 and later): pointer to the first of the cells.
+    pub list_elements: u32,
+    /// `PlannedStmt.stmt_location`: `int`; `stmt_len` is the next `int`.
+    pub statement_location: u32,
+    /// 1 where `EndCommand` takes a `QueryCompletion *` (13 and later), 0 where it takes a string.
+    pub end_command_completion: u32,
+}
+
+/// Where MariaDB and MySQL keep their facts. All are offsets in bytes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct MysqlLayout {
+    /// Bit `n % 64` of word `n / 64` is set when command `n` is to be recorded.
+    pub commands: [u64; 4],
+    /// `THD` > statement text: `char *`, then its length (`size_t`).
+    pub thd_query: u32,
+    /// `THD` > connection id.
+    pub thd_thread_id: u32,
+    /// Bytes of the connection id: 4 or 8.
+    pub thd_thread_id_size: u32,
+    /// `THD` > `Security_context *`.
+    pub thd_security: u32,
+    /// `Security_context` > user: `char *`.
+    pub security_user: u32,
+    /// `Security_context` > host name: `char *`.
+    pub security_host: u32,
+    /// `Security_context` > IP address: `char *`.
+    pub security_ip: u32,
+    /// `THD` > current database: `char *`, then its length (`size_t`).
+    pub thd_database: u32,
+    /// `THD` > `Diagnostics_area *`.
+    pub thd_diagnostics: u32,
+    /// `Diagnostics_area` > status: `int`.
+    pub diagnostics_status: u32,
+    /// The status value that means an error.
+    pub status_error: u32,
+    /// The status value that means OK with an affected-rows count.
+    pub status_ok: u32,
+    /// The status value that means a result set was sent.
+    pub status_eof: u32,
+    /// `Diagnostics_area` > error number: `unsigned`.
+    pub diagnostics_errno: u32,
+    /// `Diagnostics_area` > SQLSTATE: five characters and NUL.
+    pub diagnostics_sqlstate: u32,
+    /// `Diagnostics_area` > message: characters and NUL.
+    pub diagnostics_message: u32,
+    /// `Diagnostics_area` > affected rows: `unsigned long long`.
+    pub diagnostics_affected: u32,
+    /// `THD` > rows sent: `unsigned long long`.
+    pub thd_sent_rows: u32,
+    /// `THD` > peer port: `u16`.
+    pub thd_peer_port: u32,
+    /// Bytes of `dispatch_command` from its hooked address; a statement end called from elsewhere is
+    /// that of a statement inside a stored program. [`ABSENT`] when not known.
+    pub dispatch_size: u32,
+}
+
+const _: () = {
+    assert!(size_of::<PostgresLayout>() == 7 * 8 + 12 * 4);
+    assert!(size_of::<MysqlLayout>() == 4 * 8 + 20 * 4);
+    assert!(size_of::<Target>() == 8 + 16 * 8 + 104 + 112);
+    assert!(size_of::<Target>() % 8 == 0);
+};

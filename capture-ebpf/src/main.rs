@@ -1,0 +1,92 @@
+//! The probes: the list of entry points, one per hooked function.
+//!
+//! Takes what a server has in its registers and memory when it begins or ends a statement, gives
+//! records in the ring (`capture-common::record`). It notices, copies and counts; it decides nothing.
+#![cfg_attr(target_arch = "bpf", no_std, no_main, feature(asm_experimental_arch))]
+
+mod emit;
+mod hash;
+mod maps;
+mod mysql;
+mod postgres;
+mod read;
+mod session;
+mod text;
+mod thread;
+
+use aya_ebpf::{
+    macros::{raw_tracepoint, uprobe},
+    programs::{ProbeContext, RawTracePointContext},
+};
+
+/// `PortalRun(Portal portal, long count, bool isTopLevel, ...)`
+#[uprobe(sleepable)]
+fn pg_portal_run(ctx: ProbeContext) -> u32 {
+    postgres::begin(&ctx);
+    0
+}
+
+/// `EndCommand(const QueryCompletion *qc, CommandDest dest, ...)`
+#[uprobe(sleepable)]
+fn pg_end_command(ctx: ProbeContext) -> u32 {
+    postgres::end(&ctx);
+    0
+}
+
+/// `EmitErrorReport(void)`
+#[uprobe(sleepable)]
+fn pg_emit_error(ctx: ProbeContext) -> u32 {
+    postgres::error(&ctx);
+    0
+}
+
+/// `NullCommand(CommandDest dest)`
+#[uprobe(sleepable)]
+fn pg_null_command(ctx: ProbeContext) -> u32 {
+    postgres::empty(&ctx);
+    0
+}
+
+/// `dispatch_command(enum_server_command, THD *, char *packet, uint length, ...)` (MariaDB) or
+/// `dispatch_command(THD *, const COM_DATA *, enum_server_command)` (MySQL)
+#[uprobe(sleepable)]
+fn my_dispatch(ctx: ProbeContext) -> u32 {
+    mysql::begin(&ctx);
+    0
+}
+
+/// `log_slow_statement(THD *)`
+#[uprobe(sleepable)]
+fn my_statement_end(ctx: ProbeContext) -> u32 {
+    mysql::end(&ctx);
+    0
+}
+
+/// `Protocol::net_send_error_packet(THD *, uint errno, const char *message, const char *sqlstate)`
+#[uprobe(sleepable)]
+fn my_send_error(ctx: ProbeContext) -> u32 {
+    mysql::error(&ctx);
+    0
+}
+
+/// A thread of any process ends: what was kept of it is dropped.
+#[raw_tracepoint(tracepoint = "sched_process_exit")]
+fn thread_exit(_ctx: RawTracePointContext) -> i32 {
+    thread::forget();
+    0
+}
+
+#[cfg(target_arch = "bpf")]
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+#[cfg(target_arch = "bpf")]
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+// On the host the crate only type-checks and runs its unit tests.
+#[cfg(not(target_arch = "bpf"))]
+fn main() {}

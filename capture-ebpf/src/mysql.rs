@@ -1,0 +1,242 @@
+//! MariaDB and MySQL: `dispatch_command` begins a command, `log_slow_statement` ends it, or each
+//! piece of its text.
+//!
+//! A thread runs one command at a time, also in a thread pool, so its entry is the command's.
+
+use aya_ebpf::programs::ProbeContext;
+use capture_common::{
+    ids::{drop_reason, engine, flag, hook, kind},
+    record::{Begin, End, NO_COUNT, outcome},
+    target::{ABSENT, MysqlLayout},
+};
+
+use crate::{
+    emit,
+    hash,
+    read::{self, Hit},
+    session::{self, Facts, Name},
+    text::{self, Source},
+    thread::{self, Thread},
+};
+
+/// Commands that are looked at here (`enum enum_server_command`, the same in MariaDB and MySQL).
+mod command {
+    pub(crate) const INIT_DB: u32 = 2;
+    pub(crate) const QUERY: u32 = 3;
+    pub(crate) const STMT_PREPARE: u32 = 22;
+    pub(crate) const STMT_EXECUTE: u32 = 23;
+    /// MariaDB: one statement, many rows of values.
+    pub(crate) const STMT_BULK_EXECUTE: u32 = 250;
+}
+
+/// The arguments of `dispatch_command`.
+struct Command {
+    number: u32,
+    thd: u64,
+    packet: u64,
+    len: u64,
+}
+
+#[inline(always)]
+fn arguments(ctx: &ProbeContext, engine: u32) -> Command {
+    let arg = |n| ctx.arg::<u64>(n).unwrap_or(0);
+    if engine == engine::MARIADB {
+        return Command { number: arg(0) as u32, thd: arg(1), packet: arg(2), len: arg(3) & 0xffff_ffff };
+    }
+    // COM_DATA is a union whose first members are a pointer and a 32-bit length for every command
+    // with a text.
+    let data = arg(1);
+    Command {
+        number: arg(2) as u32,
+        thd: arg(0),
+        packet: read::value(data).unwrap_or(0),
+        len: u64::from(read::value::<u32>(data + 8).unwrap_or(0)),
+    }
+}
+
+#[inline(always)]
+fn connection(layout: &MysqlLayout, thd: u64) -> u64 {
+    if layout.thd_thread_id_size == 4 {
+        u64::from(read::field::<u32>(thd, layout.thd_thread_id).unwrap_or(0))
+    } else {
+        read::field::<u64>(thd, layout.thd_thread_id).unwrap_or(0)
+    }
+}
+
+/// Brings the identity in the thread's entry up to date.
+#[inline(always)]
+fn identify(hit: &Hit, thread: &mut Thread, thd: u64, id: u64) {
+    let layout = &hit.target.mysql;
+    let security = read::field::<u64>(thd, layout.thd_security).unwrap_or(0);
+    let name = |offset| Name::terminated(read::field(security, offset).unwrap_or(0));
+    let user = name(layout.security_user);
+    let database = match read::field::<[u64; 2]>(thd, layout.thd_database) {
+        Some([address, len]) => Name { address, len },
+        None => Name::NONE,
+    };
+    // The user too: another thread of a pool may have served a change of user.
+    let names = session::fold(session::fold(hash::SEED, user), database);
+    if thread.session == id && thread.names == names && thread.target == hit.target_index {
+        return;
+    }
+    thread.session = id;
+    thread.target = hit.target_index;
+    thread.names = 0;
+    let facts = Facts {
+        names: [user, database, Name::NONE, name(layout.security_host), name(layout.security_ip)],
+        remote: 0,
+        peer_port: u32::from(read::field::<u16>(thd, layout.thd_peer_port).unwrap_or(0)),
+    };
+    if session::record(thread, &facts) {
+        thread.names = names;
+    }
+}
+
+/// A command begins.
+#[inline(always)]
+pub(crate) fn begin(ctx: &ProbeContext) {
+    let Some(hit) = read::hit(ctx, hook::MY_DISPATCH) else { return };
+    let command = arguments(ctx, hit.target.engine);
+    let number = command.number & 0xff;
+    let layout = &hit.target.mysql;
+    if layout.commands[(number / 64) as usize & 3] >> (number % 64) & 1 == 0 {
+        if let Some(thread) = thread::find() {
+            thread.open = 0;
+        }
+        return;
+    }
+    let Some(thread) = thread::find_or_add() else { return };
+    identify(&hit, thread, command.thd, connection(layout, command.thd));
+    thread.call += 1;
+    thread.thd = command.thd;
+    thread.source = number;
+    thread.text = 0;
+    thread.message_call = thread.call;
+
+    let has_text = matches!(number, command::QUERY | command::STMT_PREPARE | command::INIT_DB);
+    let executes = matches!(number, command::STMT_EXECUTE | command::STMT_BULK_EXECUTE);
+    let mut begin = Begin {
+        header: emit::header(kind::BEGIN, thread),
+        text_len: 0,
+        statement_start: 0,
+        row_limit: NO_COUNT,
+        portal: 0,
+        message_call: thread.call,
+        command: number,
+        location: -1,
+        length: 0,
+        prepared_id: if executes { read::value(command.packet).unwrap_or(0) } else { 0 },
+    };
+    let recorded = if has_text {
+        let max = hit.target.text_max;
+        text::begin(&mut begin, thread, Source { address: command.packet, len: command.len, max })
+    } else {
+        begin.header.flags |= flag::LAST;
+        text::without_text(&begin)
+    };
+    thread.open = u32::from(recorded);
+}
+
+/// A statement, or a piece of a text, ended.
+#[inline(always)]
+pub(crate) fn end(ctx: &ProbeContext) {
+    let Some(hit) = read::hit(ctx, hook::MY_STATEMENT_END) else { return };
+    let layout = &hit.target.mysql;
+    let thd = ctx.arg::<u64>(0).unwrap_or(0);
+    let Some(thread) = thread::find() else { return };
+    if thread.open == 0 || thread.thd != thd || inside_program(ctx, &hit) {
+        return;
+    }
+    let [text, len] = read::field::<[u64; 2]>(thd, layout.thd_query).unwrap_or([0, 0]);
+    if thread.text == 0 {
+        thread.text = text;
+    }
+    let mut end = End {
+        header: emit::header(kind::END, thread),
+        outcome: outcome::NONE,
+        code: 0,
+        sqlstate: [0; 8],
+        rows: NO_COUNT,
+        rows_sent: NO_COUNT,
+        tag: u32::MAX,
+        source: thread.source,
+        piece_offset: text.wrapping_sub(thread.text),
+        piece_len: len,
+        message_call: thread.call,
+        statement_start: 0,
+    };
+    if matches!(thread.source, command::STMT_EXECUTE | command::STMT_BULK_EXECUTE) && text != 0 {
+        text::rest(thread, Source { address: text, len, max: hit.target.text_max }, 0);
+    }
+    let area = read::field::<u64>(thd, layout.thd_diagnostics).unwrap_or(0);
+    let status = read::field::<u32>(area, layout.diagnostics_status).unwrap_or(0);
+    let mut message = 0;
+    if status == layout.status_error {
+        end.outcome = outcome::ERROR;
+        end.code = read::field(area, layout.diagnostics_errno).unwrap_or(0);
+        if let Some(state) = read::field::<u64>(area, layout.diagnostics_sqlstate) {
+            end.sqlstate = state.to_ne_bytes();
+        }
+        if area != 0 && layout.diagnostics_message != ABSENT {
+            message = area + u64::from(layout.diagnostics_message);
+        }
+    } else if status == layout.status_ok {
+        end.outcome = outcome::OK;
+        end.rows = read::field(area, layout.diagnostics_affected).unwrap_or(NO_COUNT);
+    } else if status == layout.status_eof {
+        end.outcome = outcome::RESULT_SET;
+        end.rows_sent = read::field(thd, layout.thd_sent_rows).unwrap_or(NO_COUNT);
+    }
+    emit::report(&end, message, drop_reason::RING_FULL_END);
+}
+
+/// Whether the statement ended inside a stored program: then `log_slow_statement` was not called by
+/// `dispatch_command`, which ends only what the client sent.
+#[inline(always)]
+fn inside_program(ctx: &ProbeContext, hit: &Hit) -> bool {
+    let size = hit.target.mysql.dispatch_size;
+    if size == ABSENT {
+        return false;
+    }
+    // SAFETY: `regs` is the context itself, valid for the whole run of the program.
+    let stack = unsafe { (*ctx.regs).rsp };
+    let Some(caller) = read::value::<u64>(stack) else { return false };
+    let start = hit.base.wrapping_add(hit.target.hook_address[hook::MY_DISPATCH]);
+    caller.wrapping_sub(start) > u64::from(size)
+}
+
+/// An error is sent to the client; one that belongs to no command is a failed login.
+#[inline(always)]
+pub(crate) fn error(ctx: &ProbeContext) {
+    let Some(hit) = read::hit(ctx, hook::MY_SEND_ERROR) else { return };
+    let layout = &hit.target.mysql;
+    let arg = |n| ctx.arg::<u64>(n).unwrap_or(0);
+    let thd = arg(1);
+    let id = connection(layout, thd);
+    let Some(thread) = thread::find_or_add() else { return };
+    let established = thread.session == id && thread.target == hit.target_index;
+    if thread.open == 1 && thread.thd == thd && established {
+        return;
+    }
+    identify(&hit, thread, thd, id);
+    thread.call += 1;
+    thread.open = 0;
+    let mut end = End {
+        header: emit::header(kind::FAILURE, thread),
+        outcome: outcome::ERROR,
+        code: arg(2) as u32,
+        sqlstate: read::value::<[u8; 8]>(arg(4)).unwrap_or([0; 8]),
+        rows: NO_COUNT,
+        rows_sent: NO_COUNT,
+        tag: u32::MAX,
+        source: thread.source,
+        piece_offset: 0,
+        piece_len: 0,
+        message_call: thread.call,
+        statement_start: 0,
+    };
+    if !established {
+        end.header.flags |= flag::LOGIN;
+    }
+    emit::report(&end, arg(3), drop_reason::RING_FULL);
+}

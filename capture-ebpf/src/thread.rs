@@ -1,0 +1,103 @@
+//! What is kept between two probe hits of one thread.
+//!
+//! Only the thread itself reads and writes its entry, so no entry is ever shared.
+
+use aya_ebpf::helpers::bpf_get_current_pid_tgid;
+use capture_common::ids::{drop_reason, kind};
+
+use crate::{emit, maps, text::Walk};
+
+/// State of a thread that serves sessions.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Thread {
+    /// See `Header::session`; 0 before the first.
+    pub(crate) session: u64,
+    /// Hash of the names that can change within a session.
+    pub(crate) names: u64,
+    /// Number of the last call.
+    pub(crate) call: u64,
+    /// Address of the text of the last message (PostgreSQL) or of its first piece (MariaDB, MySQL).
+    pub(crate) text: u64,
+    /// When that message arrived, by the server's clock (PostgreSQL).
+    pub(crate) statement_start: i64,
+    /// The call whose `BEGIN` carried that text.
+    pub(crate) message_call: u64,
+    /// `THD *` of the running command (MariaDB, MySQL).
+    pub(crate) thd: u64,
+    /// How many `SESSION` records were made.
+    pub(crate) generation: u32,
+    /// 1 while a statement runs.
+    pub(crate) open: u32,
+    /// Number of the running command (MariaDB, MySQL); `CommandDest` of the last one (PostgreSQL).
+    pub(crate) source: u32,
+    /// Index of the server binary.
+    pub(crate) target: u32,
+    /// The text that is being recorded. It stands here and not on the stack because the verifier
+    /// follows every value on the stack through a loop, but takes those of a map as they come.
+    pub(crate) walk: Walk,
+}
+
+impl Thread {
+    /// Nothing known.
+    pub(crate) const NEW: Self = Self {
+        session: 0,
+        names: 0,
+        call: 0,
+        text: 0,
+        statement_start: 0,
+        message_call: 0,
+        thd: 0,
+        generation: 0,
+        open: 0,
+        source: 0,
+        target: 0,
+        walk: Walk::IDLE,
+    };
+
+    /// Starts a new session; numbers go on, since they name this thread's records for ever.
+    #[inline(always)]
+    pub(crate) fn restart(&mut self, session: u64, target: u32) {
+        self.session = session;
+        self.target = target;
+        self.names = 0;
+        self.text = 0;
+        self.statement_start = 0;
+        self.message_call = 0;
+        self.open = 0;
+        self.source = 0;
+    }
+}
+
+/// The entry of the running thread, if it has one.
+#[inline(always)]
+pub(crate) fn find() -> Option<&'static mut Thread> {
+    let entry = maps::THREADS.get_ptr_mut(bpf_get_current_pid_tgid())?;
+    // SAFETY: the entry stays valid during the program (it is removed only by its own thread's exit),
+    // and no other thread uses it.
+    Some(unsafe { &mut *entry })
+}
+
+/// The entry of the running thread, made if need be; `None`, and counted, when the table is full.
+#[inline(always)]
+pub(crate) fn find_or_add() -> Option<&'static mut Thread> {
+    if let Some(thread) = find() {
+        return Some(thread);
+    }
+    let added = maps::THREADS.insert(bpf_get_current_pid_tgid(), Thread::NEW, 0);
+    if added.is_err() {
+        maps::dropped(drop_reason::SESSIONS_FULL);
+        return None;
+    }
+    find()
+}
+
+/// Drops the entry of the running thread and says so in the ring.
+#[inline(always)]
+pub(crate) fn forget() {
+    if let Some(thread) = find() {
+        emit::header_only(kind::SESSION_END, thread);
+        // Only this thread removes its entry, so there is nothing to do about a failure.
+        let _removed = maps::THREADS.remove(bpf_get_current_pid_tgid());
+    }
+}

@@ -1,0 +1,306 @@
+//! The kernel half: loaded, told about server binaries, attached and detached.
+
+use std::{collections::BTreeMap, fmt, io, os::fd::AsFd};
+
+use aya::{
+    Ebpf, EbpfError, EbpfLoader,
+    maps::{Array, MapData, MapError, RingBuf},
+    programs::{
+        ProgramError, RawTracePoint, UProbe,
+        uprobe::{UProbeAttachLocation, UProbeAttachPoint, UProbeLinkId, UProbeScope},
+    },
+};
+use capture_common::{
+    ids::{drop_reason, hook},
+    target::{TARGETS_MAX, Target},
+};
+
+use crate::{resolve::Resolved, ring::Ring, servers::Server};
+
+/// The kernel half, as `capture-ebpf/build` makes it from source.
+static OBJECT: &[u8] = aya::include_bytes_aligned!("../prebuilt/capture.bpf.o");
+
+/// Program of each hook, by its index in [`hook`].
+const PROGRAMS: [(usize, &str); 7] = [
+    (hook::PG_PORTAL_RUN, "pg_portal_run"),
+    (hook::PG_END_COMMAND, "pg_end_command"),
+    (hook::PG_EMIT_ERROR, "pg_emit_error"),
+    (hook::PG_NULL_COMMAND, "pg_null_command"),
+    (hook::MY_DISPATCH, "my_dispatch"),
+    (hook::MY_STATEMENT_END, "my_statement_end"),
+    (hook::MY_SEND_ERROR, "my_send_error"),
+];
+
+/// Default size of the ring: half a minute of 10,000 statements a second of 200 bytes each.
+pub const RING_BYTES_DEFAULT: u32 = 64 << 20;
+
+/// Default of the most bytes recorded of one text.
+pub const TEXT_MAX_DEFAULT: u32 = 64 << 10;
+
+/// The most that can be configured for one text.
+pub const TEXT_MAX_LIMIT: u32 = 16 << 20;
+
+/// Commands of MariaDB and MySQL that are recorded (`enum enum_server_command`): those that run
+/// something or change the server. Not `QUIT`, `FIELD_LIST`, `STATISTICS`, `PING`, `STMT_CLOSE`,
+/// `STMT_RESET`, `STMT_FETCH` and the like, which belong to a statement that is recorded or to none.
+const COMMANDS: [u8; 17] = [2, 3, 5, 6, 7, 8, 12, 13, 17, 18, 19, 21, 22, 23, 30, 31, 250];
+
+fn command_mask() -> [u64; 4] {
+    let mut mask = [0; 4];
+    for command in COMMANDS {
+        mask[usize::from(command / 64)] |= 1 << (command % 64);
+    }
+    mask
+}
+
+/// What can go wrong with the kernel half.
+#[derive(Debug, thiserror::Error)]
+pub enum CaptureError {
+    /// The kernel refused the programs or maps.
+    #[error("the kernel did not load the probes")]
+    Load(#[source] EbpfError),
+    /// The object has no such program or map: it does not belong to this version.
+    #[error("the embedded probes have no {0}")]
+    Missing(&'static str),
+    /// A program could not be loaded.
+    #[error("the kernel did not load the probe {name}")]
+    Program {
+        /// Name of the program.
+        name: &'static str,
+        /// Why.
+        #[source]
+        source: ProgramError,
+    },
+    /// A program could not be attached.
+    #[error("cannot attach {name} to {symbol} in {exe}")]
+    Attach {
+        /// Name of the program.
+        name: &'static str,
+        /// The hooked function.
+        symbol: String,
+        /// The server binary.
+        exe: String,
+        /// Why.
+        #[source]
+        source: ProgramError,
+    },
+    /// A map could not be read or written.
+    #[error("cannot use the map {name}")]
+    Map {
+        /// Name of the map.
+        name: &'static str,
+        /// Why.
+        #[source]
+        source: MapError,
+    },
+    /// The ring could not be mapped.
+    #[error("cannot map the ring")]
+    Ring(#[source] io::Error),
+    /// All places in the table are taken.
+    #[error("more than {TARGETS_MAX} server binaries at once")]
+    TooManyTargets,
+}
+
+impl CaptureError {
+    /// What the user can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Load(_) | Self::Program { .. } => Some(
+                "root, or CAP_BPF, CAP_PERFMON and CAP_SYS_ADMIN, and Linux 6.1 or newer are needed; `sqltrail doctor` says what is missing",
+            ),
+            Self::Attach { .. } => Some("`sqltrail doctor` shows which hooks the binary has"),
+            Self::Missing(_) | Self::Map { .. } | Self::Ring(_) => None,
+            Self::TooManyTargets => Some("name the servers to record on the command line"),
+        }
+    }
+}
+
+/// How to load the kernel half.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Size of the ring in bytes: a power of two, at least 1 MiB.
+    pub ring_bytes: u32,
+    /// Most bytes recorded of one text.
+    pub text_max: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { ring_bytes: RING_BYTES_DEFAULT, text_max: TEXT_MAX_DEFAULT }
+    }
+}
+
+/// Counters of what the kernel half could not hand over.
+pub struct Drops(Array<MapData, u64>);
+
+impl fmt::Debug for Drops {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Drops").finish_non_exhaustive()
+    }
+}
+
+impl Drops {
+    /// The counters by reason; they only grow.
+    ///
+    /// # Errors
+    ///
+    /// When the map cannot be read.
+    pub fn read(&self) -> Result<[u64; drop_reason::MAX as usize], CaptureError> {
+        let mut counts = [0; drop_reason::MAX as usize];
+        for (reason, count) in (0..).zip(counts.iter_mut()) {
+            *count = self.0.get(&reason, 0).map_err(|source| CaptureError::Map { name: "DROPS", source })?;
+        }
+        Ok(counts)
+    }
+}
+
+/// The loaded kernel half.
+pub struct Capture {
+    ebpf: Ebpf,
+    targets: Array<MapData, TargetValue>,
+    text_max: u32,
+    attached: BTreeMap<u32, Vec<(&'static str, UProbeLinkId)>>,
+}
+
+impl fmt::Debug for Capture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Capture").field("attached", &self.attached.keys()).finish_non_exhaustive()
+    }
+}
+
+/// [`Target`] as a map value.
+#[derive(Debug, Clone, Copy)]
+#[repr(transparent)]
+struct TargetValue(Target);
+
+// SAFETY: `Target` is `repr(C)`, holds integers only and has no padding (its size is asserted).
+unsafe impl aya::Pod for TargetValue {}
+
+impl Capture {
+    /// Loads programs and maps; nothing is attached to a server yet.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel or the caller's privileges do not suffice.
+    pub fn load(options: Options) -> Result<(Self, Ring, Drops), CaptureError> {
+        let mut ebpf = EbpfLoader::new()
+            .map_max_entries("RING", options.ring_bytes)
+            .load(OBJECT)
+            .map_err(CaptureError::Load)?;
+        for (_, name) in PROGRAMS {
+            let program: &mut UProbe = program(&mut ebpf, name)?;
+            program.load().map_err(|source| CaptureError::Program { name, source })?;
+        }
+        let name = "thread_exit";
+        let exit: &mut RawTracePoint = program(&mut ebpf, name)?;
+        exit.load()
+            .and_then(|()| exit.attach("sched_process_exit"))
+            .map_err(|source| CaptureError::Program { name, source })?;
+
+        let ring_map: RingBuf<MapData> = map(&mut ebpf, "RING")?;
+        let fd = ring_map.as_fd().try_clone_to_owned().map_err(CaptureError::Ring)?;
+        let ring = Ring::new(fd, options.ring_bytes as usize).map_err(CaptureError::Ring)?;
+        let drops = Drops(map(&mut ebpf, "DROPS")?);
+        let targets = map(&mut ebpf, "TARGETS")?;
+        let capture = Self { ebpf, targets, text_max: options.text_max, attached: BTreeMap::new() };
+        Ok((capture, ring, drops))
+    }
+
+    /// Tells the probes about a server binary; returns its index, which each of its records carries.
+    /// Nothing is recorded before [`Capture::attach`].
+    ///
+    /// # Errors
+    ///
+    /// When the table is full or cannot be written.
+    pub fn prepare(&mut self, resolved: &Resolved) -> Result<u32, CaptureError> {
+        let index = (0..TARGETS_MAX)
+            .find(|index| !self.attached.contains_key(index))
+            .ok_or(CaptureError::TooManyTargets)?;
+        let mut target = resolved.target;
+        target.text_max = self.text_max;
+        target.mysql.commands = command_mask();
+        self.targets
+            .set(index, TargetValue(target), 0)
+            .map_err(|source| CaptureError::Map { name: "TARGETS", source })?;
+        self.attached.insert(index, Vec::new());
+        Ok(index)
+    }
+
+    /// Attaches to every hook that was found in the prepared server binary. The probes fire in every
+    /// process that runs this binary, now and later.
+    ///
+    /// # Errors
+    ///
+    /// When a probe cannot be attached; then none is, and the index is free again.
+    pub fn attach(&mut self, index: u32, server: &Server, resolved: &Resolved) -> Result<(), CaptureError> {
+        let mut links = Vec::new();
+        for found in &resolved.hooks {
+            let Some((_, name)) = PROGRAMS.iter().find(|(id, _)| *id == found.id) else {
+                continue;
+            };
+            let point = UProbeAttachPoint {
+                location: UProbeAttachLocation::AbsoluteOffset(found.file_offset),
+                cookie: Some(u64::from(index)),
+            };
+            let program: &mut UProbe = program(&mut self.ebpf, name)?;
+            match program.attach(point, &server.attach_path, UProbeScope::AllProcesses) {
+                Ok(link) => links.push((*name, link)),
+                Err(source) => {
+                    self.release(links);
+                    self.attached.remove(&index);
+                    return Err(CaptureError::Attach {
+                        name,
+                        symbol: found.symbol.to_string(),
+                        exe: server.exe.display().to_string(),
+                        source,
+                    });
+                }
+            }
+        }
+        self.attached.insert(index, links);
+        Ok(())
+    }
+
+    /// Detaches from one server binary.
+    pub fn detach(&mut self, index: u32) {
+        if let Some(links) = self.attached.remove(&index) {
+            self.release(links);
+        }
+    }
+
+    /// Detaches from every server binary.
+    pub fn detach_all(&mut self) {
+        for (_, links) in std::mem::take(&mut self.attached) {
+            self.release(links);
+        }
+    }
+
+    fn release(&mut self, links: Vec<(&'static str, UProbeLinkId)>) {
+        for (name, link) in links {
+            let detached = program::<UProbe>(&mut self.ebpf, name)
+                .and_then(|program| program.detach(link).map_err(|source| CaptureError::Program { name, source }));
+            if let Err(error) = detached {
+                tracing::warn!(probe = name, %error, "cannot detach");
+            }
+        }
+    }
+}
+
+fn program<'a, P>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut P, CaptureError>
+where
+    &'a mut P: TryFrom<&'a mut aya::programs::Program, Error = ProgramError>,
+{
+    ebpf.program_mut(name)
+        .ok_or(CaptureError::Missing(name))?
+        .try_into()
+        .map_err(|source| CaptureError::Program { name, source })
+}
+
+fn map<M>(ebpf: &mut Ebpf, name: &'static str) -> Result<M, CaptureError>
+where
+    M: TryFrom<aya::maps::Map, Error = MapError>,
+{
+    M::try_from(ebpf.take_map(name).ok_or(CaptureError::Missing(name))?)
+        .map_err(|source| CaptureError::Map { name, source })
+}

@@ -1,0 +1,189 @@
+//! Which functions of a server are probed, and at which byte.
+//!
+//! Takes an image and its engine, gives each hook's address behind any `endbr64`.
+//! It must never place a probe where the kernel would have to guess: only at whole instructions.
+
+use capture_common::ids::hook;
+use iced_x86::{Instruction, Mnemonic, OpKind};
+
+use super::trace::decode;
+use super::{Engine, ResolveError};
+use crate::elf::{Image, Symbol};
+
+/// A function to probe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hook {
+    /// Its index in [`capture_common::target::Target::hook_address`].
+    pub id: usize,
+    /// What it is, in the words of the engine's source.
+    pub name: &'static str,
+    /// The symbol that this binary exports for it.
+    pub symbol: String,
+    /// `st_value` of the symbol.
+    pub vaddr: u64,
+    /// Where the probe goes: behind `endbr64`, if there is one.
+    pub attach_vaddr: u64,
+    /// The same place in the file.
+    pub file_offset: u64,
+    /// The instruction there, such as `push rbp`.
+    pub first_instruction: String,
+    /// Whether the kernel emulates that instruction; others are single-stepped, ten times slower.
+    pub cheap: bool,
+    /// Whether nothing can be recorded without it.
+    pub required: bool,
+    /// Size of the function in bytes, 0 when the symbol does not say.
+    pub size: u64,
+    /// Addresses of direct calls and jumps to it.
+    pub call_sites: Vec<u64>,
+    /// Pointers to it in tables, through which it is called as a virtual function.
+    pub pointers: usize,
+}
+
+impl Hook {
+    /// Whether nothing seems to call it: the compiler may have copied it into its callers, where no
+    /// probe sees it.
+    #[must_use]
+    pub fn looks_inlined(&self) -> bool {
+        self.call_sites.is_empty() && self.pointers == 0
+    }
+}
+
+/// How a hook is found.
+struct Wanted {
+    id: usize,
+    name: &'static str,
+    /// A whole symbol, or with `*` at its end the beginning of one.
+    symbols: &'static [&'static str],
+    required: bool,
+}
+
+const POSTGRES: [Wanted; 4] = [
+    Wanted {
+        id: hook::PG_PORTAL_RUN,
+        name: "PortalRun",
+        symbols: &["PortalRun"],
+        required: true,
+    },
+    Wanted {
+        id: hook::PG_END_COMMAND,
+        name: "EndCommand",
+        symbols: &["EndCommand"],
+        required: true,
+    },
+    Wanted {
+        id: hook::PG_EMIT_ERROR,
+        name: "EmitErrorReport",
+        symbols: &["EmitErrorReport"],
+        required: true,
+    },
+    Wanted {
+        id: hook::PG_NULL_COMMAND,
+        name: "NullCommand",
+        symbols: &["NullCommand"],
+        required: false,
+    },
+];
+
+/// `dispatch_command` of MariaDB: the arguments behind the packet's length differ by version.
+pub(super) const MARIADB_DISPATCH: &str = "_Z16dispatch_command19enum_server_commandP3THDPcj*";
+/// `dispatch_command` of MySQL 5.7 and later.
+pub(super) const MYSQL_DISPATCH: &str = "_Z16dispatch_commandP3THDPK8COM_DATA19enum_server_command";
+
+const MYSQL: [Wanted; 3] = [
+    Wanted {
+        id: hook::MY_DISPATCH,
+        name: "dispatch_command",
+        symbols: &[MARIADB_DISPATCH, MYSQL_DISPATCH],
+        required: true,
+    },
+    Wanted {
+        id: hook::MY_STATEMENT_END,
+        name: "log_slow_statement",
+        symbols: &["_Z18log_slow_statementP3THD"],
+        required: true,
+    },
+    Wanted {
+        id: hook::MY_SEND_ERROR,
+        name: "send error",
+        symbols: &[
+            "_ZN8Protocol21net_send_error_packetEP3THDjPKcS3_",
+            "_ZN16Protocol_classic10send_errorEjPKcS1_",
+        ],
+        required: false,
+    },
+];
+
+/// The exported function that `pattern` names; `*` at its end stands for anything.
+pub(super) fn find<'a>(image: &'a Image, pattern: &'a str) -> Option<(&'a str, Symbol)> {
+    match pattern.strip_suffix('*') {
+        Some(prefix) => image.functions_with_prefix(prefix).into_iter().next(),
+        None => image
+            .symbol(pattern)
+            .filter(|s| s.function)
+            .map(|symbol| (pattern, symbol)),
+    }
+}
+
+/// Finds every hook of `engine` that the image exports, and names those that it does not.
+///
+/// # Errors
+/// When one without which nothing can be recorded is missing.
+pub(super) fn hooks(
+    image: &Image,
+    engine: Engine,
+) -> Result<(Vec<Hook>, Vec<&'static str>), ResolveError> {
+    let wanted: &[Wanted] = match engine {
+        Engine::Postgres => &POSTGRES,
+        Engine::MariaDb | Engine::MySql => &MYSQL,
+    };
+    let (mut hooks, mut missing) = (Vec::with_capacity(wanted.len()), Vec::new());
+    for want in wanted {
+        let found = want.symbols.iter().find_map(|pattern| find(image, pattern));
+        match found.and_then(|(symbol, at)| place(image, want, symbol, at)) {
+            Some(hook) => hooks.push(hook),
+            None if want.required => {
+                return Err(ResolveError::MissingHook {
+                    engine,
+                    name: want.name,
+                });
+            }
+            None => missing.push(want.name),
+        }
+    }
+    let addresses: Vec<u64> = hooks.iter().map(|hook| hook.vaddr).collect();
+    for (hook, sites) in hooks.iter_mut().zip(image.call_sites(&addresses)) {
+        hook.call_sites = sites;
+    }
+    Ok((hooks, missing))
+}
+
+fn place(image: &Image, want: &Wanted, symbol: &str, at: Symbol) -> Option<Hook> {
+    let mut first = decode(image, at.address)?;
+    if first.mnemonic() == Mnemonic::Endbr64 {
+        first = decode(image, first.next_ip())?;
+    }
+    Some(Hook {
+        id: want.id,
+        name: want.name,
+        symbol: symbol.to_owned(),
+        vaddr: at.address,
+        attach_vaddr: first.ip(),
+        file_offset: image.file_offset(first.ip())?,
+        first_instruction: describe(&first),
+        cheap: matches!(first.mnemonic(), Mnemonic::Push | Mnemonic::Nop),
+        required: want.required,
+        size: at.size,
+        call_sites: Vec::new(),
+        pointers: image.pointers_to(at.address),
+    })
+}
+
+/// Mnemonic and, where it is a register, first operand.
+fn describe(instruction: &Instruction) -> String {
+    let mut text = format!("{:?}", instruction.mnemonic());
+    if instruction.op_count() > 0 && instruction.op0_kind() == OpKind::Register {
+        text.push_str(&format!(" {:?}", instruction.op0_register()));
+    }
+    text.make_ascii_lowercase();
+    text
+}

@@ -1,0 +1,371 @@
+//! Where PostgreSQL (12 and later) keeps what an audit needs, read out of its exported functions.
+//!
+//! Takes an image, gives the layout for the probes and how each part of it was found.
+//! It must never use a version number in place of what the code says, except to check it.
+
+use capture_common::target::{ABSENT, PostgresLayout};
+
+use super::finding::{Fields, Finding, Found, agreed, exported, first, follow, found, variable};
+use super::trace::Trace;
+use super::value::{Atom, Value};
+use crate::elf::Image;
+
+/// `FATAL` up to PostgreSQL 13, and since 14; `ERROR` is one less.
+const FATAL_LEVELS: [i64; 2] = [21, 22];
+
+pub(super) fn layout(image: &Image, major: Option<u32>, fields: &mut Fields) -> PostgresLayout {
+    let mut layout = PostgresLayout {
+        my_proc_port: fields.address("my_proc_port", variable(image, "MyProcPort")),
+        my_start_timestamp: fields
+            .address("my_start_timestamp", variable(image, "MyStartTimestamp")),
+        application_name: fields.address("application_name", variable(image, "application_name")),
+        debug_query_string: fields
+            .address("debug_query_string", variable(image, "debug_query_string")),
+        statement_start: fields.address("statement_start", statement_start(image)),
+        errordata: 0,
+        errordata_depth: 0,
+        errordata_size: ABSENT,
+        error_sqlstate: ABSENT,
+        error_message: ABSENT,
+        error_level: ABSENT,
+        port_user: fields.offset("port_user", port_user(image)),
+        port_database: fields.offset("port_database", port_database(image)),
+        port_remote: fields.offset("port_remote", port_remote(image)),
+        portal_text: fields.offset("portal_text", portal_member(image, 2, "sourceText")),
+        portal_statements: fields.offset("portal_statements", portal_member(image, 4, "stmts")),
+        list_elements: fields.offset("list_elements", list_elements(image)),
+        statement_location: fields.offset("statement_location", statement_location(image)),
+        end_command_completion: u32::from(image.symbol("GetCommandTagName").is_some()),
+    };
+    errors(image, major, fields, &mut layout);
+    layout
+}
+
+/// The static behind `GetCurrentStatementStartTimestamp`, which its setter also writes.
+fn statement_start(image: &Image) -> Finding {
+    let read = follow(image, "GetCurrentStatementStartTimestamp").and_then(|trace| {
+        let values = trace
+            .returns()
+            .filter_map(|(at, [value, _])| match value.as_memory()? {
+                (address, 8) => Some((at, address.as_constant()?)),
+                _ => None,
+            });
+        first(&trace, "returns it", values)
+    });
+    let written = follow(image, "SetCurrentStatementStartTimestamp").and_then(|trace| {
+        let values = trace.stores().filter_map(|(at, address, size, value)| {
+            let from_call = matches!(value.as_pointer(), Some((Atom::Result { .. }, 0)));
+            (size == 8 && from_call).then_some((at, address.as_constant()?))
+        });
+        first(&trace, "stores it", values)
+    });
+    agreed(read, written)
+}
+
+/// `&errordata[errordata_stack_depth]` plus an offset, taken apart.
+struct Element {
+    /// Address of the array, plus the offset within its element.
+    constant: i64,
+    size: i64,
+    depth: i64,
+}
+
+fn element(address: &Value) -> Option<Element> {
+    let [
+        (
+            Atom::Memory {
+                address: depth,
+                size: 4,
+                ..
+            },
+            size,
+        ),
+    ] = address.terms.as_slice()
+    else {
+        return None;
+    };
+    Some(Element {
+        constant: address.constant,
+        size: *size,
+        depth: depth.as_constant()?,
+    })
+}
+
+/// The stack of errors and the members of its elements.
+fn errors(image: &Image, major: Option<u32>, fields: &mut Fields, layout: &mut PostgresLayout) {
+    let code = follow(image, "geterrcode").and_then(|trace| {
+        let shown = trace
+            .returns()
+            .find_map(|(at, [value, _])| match value.as_memory()? {
+                (address, 4) => Some((at, element(address)?)),
+                _ => None,
+            });
+        shown
+            .map(|shown| (trace, shown))
+            .ok_or_else(|| "geterrcode does not index an array".into())
+    });
+    let part = |what: &str, pick: fn(&Element) -> i64| match &code {
+        Ok((trace, (at, element))) => found(trace, *at, what, pick(element)),
+        Err(why) => Err(why.clone()),
+    };
+    let level = fatal_level(image);
+    let base = match &level {
+        Ok((trace, at, element, _)) => agreed(
+            found(
+                trace,
+                *at,
+                "stores FATAL in the first member",
+                element.constant,
+            ),
+            passed_element(image, element.constant),
+        ),
+        Err(why) => Err(why.clone()),
+    };
+    let within = |finding: Finding| -> Finding {
+        let (finding, base) = (finding?, base.clone()?);
+        match finding.value.checked_sub(base.value) {
+            Some(value) => Ok(Found {
+                value,
+                how: finding.how,
+            }),
+            None => Err(format!("{} lies before the array", finding.how)),
+        }
+    };
+    let sqlstate = within(agreed(
+        part("returns the member", |e| e.constant),
+        code_store(image),
+    ));
+    let message = within(message_store(image)).and_then(|message| freed(image, message));
+
+    layout.errordata = fields.address("errordata", base.clone());
+    layout.errordata_depth =
+        fields.address("errordata_depth", part("index of the array", |e| e.depth));
+    layout.errordata_size = fields.offset("errordata_size", part("size of an element", |e| e.size));
+    layout.error_sqlstate = fields.offset("error_sqlstate", sqlstate);
+    layout.error_message = fields.offset("error_message", message);
+    let level = level.and_then(|(trace, at, _, fatal)| {
+        let error = found(&trace, at, "FATAL less one", fatal - 1)?;
+        let expected = major.map_or(error.value, |major| if major < 14 { 20 } else { 21 });
+        if error.value == expected {
+            Ok(error)
+        } else {
+            Err(format!(
+                "{} is {}, version says {expected}",
+                error.how, error.value
+            ))
+        }
+    });
+    layout.error_level = fields.offset("error_level", level);
+}
+
+/// `pg_re_throw` sets the level of the current error, its first member, to `FATAL`.
+fn fatal_level(image: &Image) -> Result<(Trace, u64, Element, i64), String> {
+    let trace = follow(image, "pg_re_throw")?;
+    let shown = trace.stores().find_map(|(at, address, size, value)| {
+        let level = value
+            .as_constant()
+            .filter(|level| FATAL_LEVELS.contains(level))?;
+        Some((at, element(address).filter(|_| size == 4)?, level))
+    });
+    match shown {
+        Some((at, element, level)) => Ok((trace, at, element, level)),
+        None => Err("pg_re_throw does not store FATAL".into()),
+    }
+}
+
+/// `EmitErrorReport` hands the current error itself to other functions.
+fn passed_element(image: &Image, base: i64) -> Finding {
+    let trace = follow(image, "EmitErrorReport")?;
+    let mut elements = trace.calls().flat_map(|(at, call)| {
+        call.arguments
+            .iter()
+            .filter_map(move |value| Some((at, element(value)?.constant)))
+    });
+    match elements.find(|(_, constant)| *constant == base) {
+        Some((at, constant)) => found(&trace, at, "argument of a call", constant),
+        None => Err("EmitErrorReport passes no element on".into()),
+    }
+}
+
+fn code_store(image: &Image) -> Finding {
+    let trace = follow(image, "errcode")?;
+    let values = trace.stores().filter_map(|(at, address, size, value)| {
+        let whole = size == 4 && value.argument_offset(0) == Some(0);
+        Some((at, element(address).filter(|_| whole)?.constant))
+    });
+    first(&trace, "stores its argument", values)
+}
+
+/// `errmsg` stores a copy of the finished text.
+fn message_store(image: &Image) -> Finding {
+    let trace = follow(image, "errmsg")?;
+    let copy = exported(image, "pstrdup")?.address;
+    let values = trace.stores().filter_map(|(at, address, size, value)| {
+        let is_copy = size == 8 && value.is_result_of(copy);
+        Some((at, element(address).filter(|_| is_copy)?.constant))
+    });
+    first(&trace, "stores what pstrdup returned", values)
+}
+
+/// `FreeErrorData` frees the members that own memory, the message among them.
+fn freed(image: &Image, message: Found) -> Finding {
+    let frees = follow(image, "FreeErrorData").and_then(|trace| {
+        let free = exported(image, "pfree")?.address;
+        let members = trace
+            .calls_of(free)
+            .filter_map(|(at, arguments)| Some((at, arguments[0].loaded_from_argument(0, 8)?)))
+            .collect::<Vec<_>>();
+        Ok((trace, members))
+    });
+    let Ok((trace, members)) = frees else {
+        return Ok(message);
+    };
+    match members
+        .iter()
+        .find(|(_, member)| u64::try_from(*member) == Ok(message.value))
+    {
+        Some((at, member)) => agreed(Ok(message), found(&trace, *at, "frees it", *member)),
+        None if members.is_empty() => Ok(message),
+        None => Err(format!(
+            "{:#x} ({}) is not freed by FreeErrorData",
+            message.value, message.how
+        )),
+    }
+}
+
+/// `hba_getauthmethod` looks up the role by `port->user_name`.
+fn port_user(image: &Image) -> Finding {
+    let trace = follow(image, "hba_getauthmethod")?;
+    let lookup = exported(image, "get_role_oid")?.address;
+    let values = trace
+        .calls_of(lookup)
+        .filter_map(|(at, arguments)| Some((at, arguments[0].loaded_from_argument(0, 8)?)));
+    first(&trace, "argument of get_role_oid", values)
+}
+
+/// `database_name` is the member before `user_name`, and `hba_getauthmethod` reads both.
+fn port_database(image: &Image) -> Finding {
+    let trace = follow(image, "hba_getauthmethod")?;
+    let user = i64::try_from(port_user(image)?.value).unwrap_or_default();
+    let values = trace.loads().filter_map(|(at, address, size)| {
+        let offset = address.argument_offset(0).filter(|_| size == 8)?;
+        (offset == user - 8).then_some((at, offset))
+    });
+    first(
+        &trace,
+        "read together with user_name, the member behind it",
+        values,
+    )
+}
+
+/// `inet_client_addr` and `inet_client_port` give `&MyProcPort->raddr.addr` to `pg_getnameinfo_all`.
+fn port_remote(image: &Image) -> Finding {
+    let port = exported(image, "MyProcPort")?.address.cast_signed();
+    let names = exported(image, "pg_getnameinfo_all")?.address;
+    let source = |symbol| {
+        let trace = follow(image, symbol)?;
+        let values = trace.calls_of(names).filter_map(|(at, arguments)| {
+            let (address, offset) = arguments[0].as_pointee()?;
+            (address.as_constant() == Some(port)).then_some((at, offset))
+        });
+        first(&trace, "argument of pg_getnameinfo_all", values)
+    };
+    agreed(source("inet_client_addr"), source("inet_client_port"))
+}
+
+/// `PortalDefineQuery` stores its arguments in the portal, its first argument.
+fn portal_member(image: &Image, argument: u8, what: &str) -> Finding {
+    let trace = follow(image, "PortalDefineQuery")?;
+    let values = trace.stores().filter_map(|(at, address, size, value)| {
+        let whole = size == 8 && value.argument_offset(argument) == Some(0);
+        Some((at, address.argument_offset(0).filter(|_| whole)?))
+    });
+    first(&trace, &format!("stores its argument {what}"), values)
+}
+
+/// Since 13 a list is an array: functions that search one read a cell through `elements`.
+fn list_elements(image: &Image) -> Finding {
+    if image.symbol("GetCommandTagName").is_none() {
+        return Err("lists are chains of cells before PostgreSQL 13".into());
+    }
+    let source = |symbol| {
+        let trace = follow(image, symbol)?;
+        let values = trace.loads().filter_map(|(at, address, _)| {
+            let mut bases = address.terms.iter().filter(|(_, times)| *times == 1);
+            bases.find_map(|(atom, _)| match atom {
+                Atom::Memory {
+                    address, size: 8, ..
+                } => Some((at, address.argument_offset(0)?)),
+                _ => None,
+            })
+        });
+        first(&trace, "reads a cell through it", values)
+    };
+    agreed(source("list_member_ptr"), source("list_member_int"))
+}
+
+/// `pg_plan_queries` makes a `PlannedStmt` for a utility statement and copies the location and
+/// length from the `Query`: two `int`s side by side in both, which end the `PlannedStmt`.
+fn statement_location(image: &Image) -> Finding {
+    let trace = follow(image, "pg_plan_queries")?;
+    let start = exported(image, "pg_plan_queries")?.address;
+    let copies: Vec<_> = trace
+        .stores()
+        .filter_map(|(at, address, size, value)| {
+            let (Atom::Result { at: made, .. }, to) = address.as_pointer()? else {
+                return None;
+            };
+            let (from, own) = value.as_memory()?;
+            (own == size).then_some((
+                at,
+                Copy {
+                    made: *made,
+                    to,
+                    from,
+                    size,
+                },
+            ))
+        })
+        .collect();
+    let pair = copies.iter().find(|(_, copy)| {
+        let end = copy.to.wrapping_add(8);
+        let whole = match copy.size {
+            8 => true,
+            4 => copies.iter().any(|(_, other)| copy.is_followed_by(other)),
+            _ => false,
+        };
+        whole && made_sizes(&trace, start, copy.made).any(|size| size == end)
+    });
+    match pair {
+        Some((at, copy)) => found(&trace, *at, "last eight bytes that it copies", copy.to),
+        None => Err("pg_plan_queries copies no two members that end the struct it makes".into()),
+    }
+}
+
+/// A store into a struct that the call at `made` returned, of bytes loaded from elsewhere.
+struct Copy<'a> {
+    made: u64,
+    to: i64,
+    from: &'a Value,
+    size: u8,
+}
+
+impl Copy<'_> {
+    fn is_followed_by(&self, other: &Self) -> bool {
+        let behind = self.from.plus(&Value::constant(i64::from(self.size)));
+        (
+            self.made,
+            self.size,
+            self.to.wrapping_add(i64::from(self.size)),
+        ) == (other.made, other.size, other.to)
+            && behind.as_ref() == Some(other.from)
+    }
+}
+
+/// Constants among the first two arguments of the call at `made`: the size of what it allocates.
+fn made_sizes(trace: &Trace, start: u64, made: u64) -> impl Iterator<Item = i64> {
+    trace
+        .calls()
+        .filter(move |(at, _)| start.wrapping_add(*at) == made)
+        .flat_map(|(_, call)| call.arguments.iter().take(2).filter_map(Value::as_constant))
+}

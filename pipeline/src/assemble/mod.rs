@@ -1,0 +1,248 @@
+//! Records into rows.
+//!
+//! Takes decoded records in ring order, gives one [`Event`] per statement (or piece of a text with
+//! several), login failure and loss, numbered without gaps. Pairs beginnings with ends per thread, so
+//! concurrent sessions never mix. Pure: clocks are handed in, nothing is read or written.
+
+mod command;
+mod identity;
+mod message;
+mod mysql;
+mod postgres;
+mod row;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::HashMap, sync::Arc};
+
+use capture_common::{
+    ids::{engine, flag},
+    record::{Begin, End, Header, Text},
+};
+
+use crate::{
+    decode::Record,
+    flow::{Dialect, Event, Kind, Session, Status},
+};
+use message::Message;
+
+/// What is known about one watched server binary.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// See [`capture_common::ids::engine`].
+    pub engine: u32,
+    /// As the binary names itself.
+    pub version: Option<String>,
+    /// PostgreSQL's command tags, by number.
+    pub tags: Vec<String>,
+}
+
+impl Target {
+    fn system_name(&self) -> &'static str {
+        match self.engine {
+            engine::POSTGRES => "postgresql",
+            engine::MARIADB => "mariadb",
+            _ => "mysql",
+        }
+    }
+
+    fn dialect(&self) -> Dialect {
+        if self.engine == engine::POSTGRES { Dialect::Postgres } else { Dialect::Mysql }
+    }
+}
+
+/// The wall clock less the records' clock, so that a record's time can be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Clock {
+    offset_us: i64,
+}
+
+impl Clock {
+    /// Both clocks read together: `CLOCK_BOOTTIME` and `CLOCK_REALTIME`, nanoseconds.
+    #[must_use]
+    pub fn new(boot_ns: u64, wall_ns: i64) -> Self {
+        Self { offset_us: wall_ns / 1000 - i64::try_from(boot_ns / 1000).unwrap_or(i64::MAX) }
+    }
+
+    /// Microseconds since the Unix epoch of a record's time.
+    #[must_use]
+    pub fn wall_us(self, time_ns: u64) -> i64 {
+        i64::try_from(time_ns / 1000).unwrap_or(i64::MAX).saturating_add(self.offset_us)
+    }
+}
+
+/// A statement that has begun.
+#[derive(Debug, Clone)]
+struct Open {
+    call: u64,
+    time_us: i64,
+    begin: Begin,
+    /// Whether an end was seen already: a MariaDB text ends once for each of its pieces.
+    ended: bool,
+}
+
+/// What is kept of one thread that serves sessions.
+#[derive(Debug, Default)]
+struct Thread {
+    session: u64,
+    generation: u32,
+    facts: Option<Arc<Session>>,
+    message: Option<Message>,
+    open: Option<Open>,
+}
+
+/// Pairs beginnings with ends.
+#[derive(Debug)]
+pub struct Assembler {
+    host_name: String,
+    next_seq: i64,
+    clock: Clock,
+    targets: HashMap<u32, Target>,
+    threads: HashMap<u64, Thread>,
+}
+
+impl Assembler {
+    /// Numbers its rows from `next_seq` on.
+    #[must_use]
+    pub fn new(host_name: String, next_seq: i64, clock: Clock) -> Self {
+        Self { host_name, next_seq, clock, targets: HashMap::new(), threads: HashMap::new() }
+    }
+
+    /// Makes a server binary known, before any of its records is given.
+    pub fn add_target(&mut self, index: u32, target: Target) {
+        self.targets.insert(index, target);
+    }
+
+    /// Sets the clocks; records are dated by the last ones set.
+    pub fn set_clock(&mut self, clock: Clock) {
+        self.clock = clock;
+    }
+
+    /// The next row's number, taken.
+    pub fn take_seq(&mut self) -> i64 {
+        let seq = self.next_seq;
+        self.next_seq += 1;
+        seq
+    }
+
+    /// Takes one record; rows that it completes are added to `out`.
+    pub fn record(&mut self, record: &Record<'_>, out: &mut Vec<Event>) {
+        let header = *record.header();
+        let mut thread = self.threads.remove(&header.pid_tgid).unwrap_or_default();
+        if thread.session != header.session && !matches!(record, Record::SessionEnd(_)) {
+            self.close(&mut thread, out);
+            thread = Thread { session: header.session, ..Thread::default() };
+        }
+        match record {
+            Record::Session(session, names) => {
+                thread.generation = header.generation;
+                let target = self.targets.get(&header.target);
+                thread.facts = identity::facts(target, &self.host_name, session, names).map(Arc::new);
+            }
+            Record::Begin(begin, data) => self.begin(&mut thread, begin, data, out),
+            Record::Text(text, data) => Self::text(&mut thread, text, data),
+            Record::End(end, data) => self.end(&mut thread, end, data, out),
+            Record::Failure(end, data) => self.failure(&mut thread, end, data, out),
+            Record::SessionEnd(_) => {
+                self.close(&mut thread, out);
+                return;
+            }
+        }
+        self.threads.insert(header.pid_tgid, thread);
+    }
+
+    /// Rows for what is still running, when recording stops.
+    pub fn finish(&mut self, out: &mut Vec<Event>) {
+        for (_, mut thread) in std::mem::take(&mut self.threads) {
+            if thread.open.as_ref().is_some_and(|open| !open.ended) {
+                self.unfinished(&mut thread, Status::Running, out);
+            }
+        }
+    }
+
+    fn begin(&mut self, thread: &mut Thread, begin: &Begin, data: &[u8], out: &mut Vec<Event>) {
+        self.close(thread, out);
+        if begin.header.flags & flag::PIECE == 0 {
+            thread.message = Some(Message::new(begin, data));
+        } else if thread.message.as_ref().is_none_or(|message| message.call != begin.message_call) {
+            // The text's own record was lost; its loss is counted where it happened.
+            thread.message = None;
+        }
+        let wall = self.clock.wall_us(begin.header.time_ns);
+        let arrival = postgres::arrival_us(begin.statement_start);
+        let first = begin.header.flags & flag::PIECE == 0;
+        let time_us = arrival.filter(|arrival| first && *arrival <= wall).unwrap_or(wall);
+        thread.open = Some(Open { call: begin.header.call, time_us, begin: *begin, ended: false });
+    }
+
+    fn text(thread: &mut Thread, text: &Text, data: &[u8]) {
+        let call = text.header.call;
+        if thread.message.as_ref().is_none_or(|message| message.call != call) {
+            thread.message = Some(Message::starting(call));
+        }
+        if let Some(message) = &mut thread.message {
+            message.add(text, data);
+        }
+    }
+
+    fn end(&mut self, thread: &mut Thread, end: &End, data: &[u8], out: &mut Vec<Event>) {
+        // The beginning is missing only when it was lost or from before this recorder's time.
+        if thread.open.as_ref().is_some_and(|open| open.call != end.header.call) {
+            self.close(thread, out);
+        }
+        match self.engine(&end.header) {
+            Some(engine::POSTGRES) => self.postgres_end(thread, end, data, out),
+            Some(_) => self.mysql_end(thread, end, data, out),
+            None => {}
+        }
+    }
+
+    fn failure(&mut self, thread: &mut Thread, end: &End, data: &[u8], out: &mut Vec<Event>) {
+        self.close(thread, out);
+        match self.engine(&end.header) {
+            Some(engine::POSTGRES) => self.postgres_failure(thread, end, data, out),
+            Some(_) => self.mysql_failure(thread, end, data, out),
+            None => {}
+        }
+    }
+
+    fn engine(&self, header: &Header) -> Option<u32> {
+        self.targets.get(&header.target).map(|target| target.engine)
+    }
+
+    /// Ends what is still open when something else begins on the same thread.
+    fn close(&mut self, thread: &mut Thread, out: &mut Vec<Event>) {
+        let Some(open) = thread.open.as_ref() else { return };
+        if postgres::is_suspended(open) {
+            self.postgres_suspended(thread, out);
+        } else if !open.ended || thread.message.as_ref().is_some_and(|message| message.has_more(open.begin.command)) {
+            self.unfinished(thread, Status::Unknown, out);
+        }
+        thread.open = None;
+    }
+
+    /// A row for an open statement whose end was not seen.
+    fn unfinished(&mut self, thread: &mut Thread, status: Status, out: &mut Vec<Event>) {
+        let Some(open) = thread.open.take() else { return };
+        let text = thread.message.as_mut().and_then(Message::rest);
+        let mut event = self.event(thread, open.time_us, Kind::Query, command::of_begin(&open.begin, thread));
+        event.status = status;
+        event.text = text;
+        self.push(thread, event, out);
+    }
+
+    /// A numbered row of this thread's session.
+    fn event(&mut self, thread: &Thread, time_us: i64, kind: Kind, command: &'static str) -> Event {
+        let mut event = Event::new(self.take_seq(), time_us, kind, command);
+        event.session.clone_from(&thread.facts);
+        event
+    }
+
+    /// Adds a row, as the first or a further one of its message.
+    fn push(&self, thread: &mut Thread, mut event: Event, out: &mut Vec<Event>) {
+        if let Some(message) = &mut thread.message {
+            event.message_seq = *message.first_seq.get_or_insert(event.seq);
+        }
+        out.push(event);
+    }
+}

@@ -1,0 +1,5 @@
+//! One file per subcommand: its arguments and its run.
+
+pub mod record;
+pub mod servers;
+pub mod doctor;

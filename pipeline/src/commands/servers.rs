@@ -1,0 +1,59 @@
+//! `sqltrail servers`
+
+use std::path::Path;
+
+use capture::{elf::Image, resolve::resolve, servers::scan};
+use rusqlite::types::ValueRef;
+
+use crate::output::{Format, Output};
+
+/// Lists the database servers that run, and what of each can be recorded.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+const COLUMNS: [&str; 7] = ["system", "version", "pid", "listening", "hooks", "missing", "exe"];
+
+/// Runs the command.
+///
+/// # Errors
+///
+/// When the processes cannot be looked through, or nothing can be printed.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let found = scan(Path::new("/proc"))?;
+    let mut output = Output::stdout();
+    let mut rows = output.rows(args.format, COLUMNS.map(str::to_owned).to_vec())?;
+    for server in &found.servers {
+        let resolved = Image::open(&server.attach_path).map_err(anyhow::Error::from).and_then(|image| Ok(resolve(&image)?));
+        let (hooks, missing) = match resolved {
+            Ok(resolved) => {
+                let missing: Vec<&str> =
+                    resolved.fields.iter().filter(|field| field.value.is_none()).map(|field| field.name).collect();
+                (resolved.hooks.len().to_string(), missing.join(" "))
+            }
+            Err(error) => ("none".to_owned(), format!("{error:#}")),
+        };
+        let pids: Vec<String> = server.pids.iter().map(ToString::to_string).collect();
+        let values = [
+            server.engine.name().to_owned(),
+            server.version.clone().unwrap_or_default(),
+            pids.join(" "),
+            server.listening.join(" "),
+            hooks,
+            missing,
+            server.exe.display().to_string(),
+        ];
+        rows.row(&values.each_ref().map(|value| ValueRef::Text(value.as_bytes())))?;
+    }
+    rows.finish()?;
+    for skipped in found.skipped {
+        tracing::warn!(pid = skipped.pid, "{:#}", anyhow::Error::new(skipped.why));
+    }
+    if found.servers.is_empty() {
+        tracing::warn!("no PostgreSQL, MariaDB or MySQL server is running");
+    }
+    Ok(())
+}

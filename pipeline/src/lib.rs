@@ -1,0 +1,15 @@
+//! Everything behind the ring.
+#![forbid(unsafe_code)]
+
+pub mod flow;
+pub mod decode;
+pub mod assemble;
+pub mod dedup;
+pub mod store;
+pub mod compact;
+pub mod query;
+pub mod output;
+pub mod record;
+pub mod time;
+pub mod exit;
+pub mod commands;

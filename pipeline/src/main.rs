@@ -1,0 +1,62 @@
+//! The `sqltrail` command: raw arguments in, one command run, exit code out.
+#![forbid(unsafe_code)]
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use sqltrail::{commands, exit, output::unless_closed, store::error::StoreError, record::RecordError};
+
+/// A flight recorder for SQL databases.
+#[derive(Debug, Parser)]
+#[command(version, after_help = exit::HELP)]
+struct Cli {
+    /// Folder of the trail
+    #[arg(long, global = true, env = "SQLTRAIL_DIR", default_value = "/var/lib/sqltrail", value_name = "DIR")]
+    dir: PathBuf,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Record(commands::record::Args),
+    Servers(commands::servers::Args),
+    Doctor(commands::doctor::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log();
+    let result = match cli.command {
+        Command::Record(args) => commands::record::run(args, cli.dir).map(|()| ExitCode::SUCCESS),
+        Command::Servers(args) => commands::servers::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Doctor(args) => commands::doctor::run(&args),
+    };
+    unless_closed(result.map(Some)).map_or_else(|error| report(&error), |code| code.unwrap_or(ExitCode::SUCCESS))
+}
+
+/// Everything but data goes to standard error; `SQLTRAIL_LOG` sets how much.
+fn log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("SQLTRAIL_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(false)
+        .without_time()
+        .init();
+}
+
+fn report(error: &anyhow::Error) -> ExitCode {
+    let hint = error.chain().find_map(|cause| {
+        let store = cause.downcast_ref::<StoreError>().and_then(StoreError::hint);
+        store.or_else(|| cause.downcast_ref::<RecordError>().and_then(RecordError::hint))
+    });
+    tracing::error!("{error:#}");
+    if let Some(hint) = hint {
+        tracing::error!("hint: {hint}");
+    }
+    exit::Exit::Failed.into()
+}

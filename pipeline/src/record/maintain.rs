@@ -1,0 +1,49 @@
+//! What need not be done on the way of a statement: checkpoints and compaction, on their own thread
+//! and connection.
+
+use std::{
+    path::PathBuf,
+    sync::mpsc::{Receiver, RecvTimeoutError},
+    time::Duration,
+};
+
+use crate::{compact, store::catalog::Catalog};
+
+/// How often there is something to look after.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long to leave a failed compaction alone, in intervals.
+const PAUSE: u32 = 60;
+
+/// Looks after the trail in `dir` until the sender of `stop` is gone. Nothing here can lose a row, so
+/// a failure is told and tried again later.
+pub(super) fn run(dir: &PathBuf, stop: &Receiver<()>) {
+    let mut catalog = None;
+    let mut pause = 0;
+    while stop.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
+        if catalog.is_none() {
+            catalog = Catalog::open(dir)
+                .inspect_err(|error| tracing::warn!(%error, "cannot look after the trail"))
+                .ok();
+        }
+        let Some(open) = &mut catalog else { continue };
+        if let Err(error) = open.checkpoint() {
+            tracing::warn!(%error, "cannot checkpoint");
+        }
+        if pause > 0 {
+            pause -= 1;
+            continue;
+        }
+        match compact::run(dir, open, crate::time::now_us()) {
+            Ok(files) => {
+                for file in files {
+                    tracing::info!(path = file.path, rows = file.rows, "compacted");
+                }
+            }
+            Err(error) => {
+                tracing::warn!(error = format!("{:#}", anyhow::Error::new(error)), "cannot compact");
+                pause = PAUSE;
+            }
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Recording: servers are found and watched, what they do is stored.
+//!
+//! ```text
+//!            supervise (tokio): signals, scans for servers, attaches
+//!                │ notices (channel)                         ┌ maintain (thread): checkpoint, compact
+//!   kernel ══ ring ══▶ ingest (thread): decode ▸ assemble ▸ batch ▸ store ── audit.db
+//!                ◀── released once the batch is committed
+//! ```
+//!
+//! The ring is the only queue: while a commit takes its time, the kernel goes on filling it.
+
+mod batch;
+mod ingest;
+mod maintain;
+mod notice;
+mod supervise;
+mod watch;
+
+pub use notice::Notice;
+pub use supervise::{RecordError, run};
+
+use std::{path::PathBuf, time::Duration};
+
+use capture::attach::{RING_BYTES_DEFAULT, TEXT_MAX_DEFAULT};
+
+/// How often running processes are looked through for servers.
+pub const SCAN_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How to record.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Folder of the trail.
+    pub dir: PathBuf,
+    /// Names, process ids or paths of the servers to record; every server when empty.
+    pub servers: Vec<String>,
+    /// Most bytes recorded of one statement.
+    pub query_bytes_max: u32,
+    /// Size of the ring.
+    pub ring_bytes: u32,
+    /// How to store.
+    pub store: crate::store::Options,
+}
+
+impl Options {
+    /// The defaults, for the trail in `dir`.
+    #[must_use]
+    pub fn new(dir: PathBuf) -> Self {
+        Self {
+            dir,
+            servers: Vec::new(),
+            query_bytes_max: TEXT_MAX_DEFAULT,
+            ring_bytes: RING_BYTES_DEFAULT,
+            store: crate::store::Options::default(),
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Starts the threads, follows servers and signals, ends everything in order.
+
+use std::{
+    sync::mpsc,
+    thread::{self, JoinHandle},
+};
+
+use capture::{
+    attach::{Capture, CaptureError},
+    ring::boot_id,
+};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::{MissedTickBehavior, interval},
+};
+
+use super::{
+    Notice, Options, SCAN_INTERVAL,
+    ingest::{Ingest, IngestError},
+    maintain,
+    watch::{Watch, WatchError},
+};
+use crate::{
+    store::{Store, error::StoreError},
+    time::now_us,
+};
+
+/// Why recording did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The trail cannot be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The kernel half cannot be loaded.
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
+    /// A server cannot be watched.
+    #[error(transparent)]
+    Watch(#[from] WatchError),
+    /// Rows cannot be taken from the ring to the store.
+    #[error(transparent)]
+    Ingest(#[from] IngestError),
+    /// The system refuses something ordinary.
+    #[error("cannot {what}")]
+    System {
+        /// What.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A thread ended in a way that it never should.
+    #[error("the ingest thread panicked")]
+    Panicked,
+}
+
+impl RecordError {
+    /// What the user can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Store(error) => error.hint(),
+            Self::Ingest(IngestError::Store { source, .. }) => source.hint(),
+            Self::Capture(error) | Self::Watch(WatchError::Capture(error)) => error.hint(),
+            Self::Watch(WatchError::NoServer(_)) => {
+                Some("`sqltrail servers` lists what runs; without a name every server is recorded, also a later one")
+            }
+            Self::Watch(_) => Some("`sqltrail doctor` says what is missing"),
+            Self::Ingest(_) | Self::System { .. } | Self::Panicked => None,
+        }
+    }
+}
+
+/// Records until SIGINT or SIGTERM; `ready` is called with the number of servers once all that run
+/// are attached.
+///
+/// # Errors
+///
+/// When recording cannot start, or cannot go on.
+pub fn run(options: &Options, ready: impl FnOnce(usize)) -> Result<(), RecordError> {
+    let store = Store::open(&options.dir, options.store, now_us())?;
+    let (capture, ring, drops) = Capture::load(capture::attach::Options {
+        ring_bytes: options.ring_bytes,
+        text_max: options.query_bytes_max,
+    })?;
+    let boot = boot_id().map_err(system("read the boot id"))?;
+    let ring_id = format!("{boot}/{}", now_us());
+    let host_name = host_name().map_err(system("read the host name"))?;
+
+    let (notices, heard) = mpsc::channel();
+    let ingest = Ingest::new(ring, ring_id, drops, heard, store, host_name);
+    let mut watch = Watch::new(capture, options.servers.clone(), notices.clone());
+    let started = notices.send(Notice::Lifecycle("start", format!("sqltrail {}", env!("CARGO_PKG_VERSION"))));
+    debug_assert!(started.is_ok(), "the receiver is held by the ingest above");
+
+    let ingest = spawn("ingest", move || ingest.run())?;
+    let dir = options.dir.clone();
+    let (stop_maintenance, stopped) = mpsc::channel();
+    let maintenance = spawn("maintain", move || maintain::run(&dir, &stopped))?;
+
+    let watched = watch.start().map_err(RecordError::from).and_then(|()| {
+        ready(watch.len());
+        supervise(&mut watch, &ingest)
+    });
+    watch.stop();
+    drop(notices);
+    let ingested = ingest.join().map_err(|_| RecordError::Panicked)?;
+    drop(stop_maintenance);
+    maintenance.join().map_err(|_| RecordError::Panicked)?;
+    watched?;
+    Ok(ingested?)
+}
+
+/// Follows servers until a signal comes or the ingest thread ends.
+fn supervise<T>(watch: &mut Watch, ingest: &JoinHandle<T>) -> Result<(), RecordError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(system("start the runtime"))?;
+    runtime.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(system("listen for SIGINT"))?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(system("listen for SIGTERM"))?;
+        let mut scans = interval(SCAN_INTERVAL);
+        scans.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => return Ok(()),
+                _ = terminate.recv() => return Ok(()),
+                _ = scans.tick() => {
+                    if ingest.is_finished() {
+                        return Ok(());
+                    }
+                    watch.follow()?;
+                }
+            }
+        }
+    })
+}
+
+fn spawn<T: Send + 'static>(
+    name: &'static str,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, RecordError> {
+    thread::Builder::new().name(name.to_owned()).spawn(body).map_err(system("start a thread"))
+}
+
+fn system(what: &'static str) -> impl Fn(std::io::Error) -> RecordError {
+    move |source| RecordError::System { what, source }
+}
+
+fn host_name() -> std::io::Result<String> {
+    Ok(std::fs::read_to_string("/proc/sys/kernel/hostname")?.trim().to_owned())
+}

@@ -1,0 +1,79 @@
+"""What the servers' own logs say was run: the yardstick that the trail is held against.
+
+Takes a csvlog (`log_statement=all`) or a general log and gives, for each session, its client messages in
+order. It must never read the trail.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import pathlib
+import re
+
+# The general log has no escapes: a line that looks like this begins an entry.
+GENERAL_ENTRY = re.compile(
+    rb"^(?:\d{6} [ \d]\d:\d\d:\d\d)?\t\s*(\d+) "
+    rb"(Connect|Quit|Query|Init DB|Prepare|Execute|Close stmt|Reset stmt|Fetch|Change user|Ping|Statistics|"
+    rb"Set option|Field List|Long Data|Refresh|Shutdown|Debug)\t",
+    re.MULTILINE,
+)
+
+# Packet ends that MariaDB drops from a text before it logs it (white space, NUL and `;`).
+MARIADB_LEADING = b" \t\n\v\f\r\0"
+MARIADB_TRAILING = MARIADB_LEADING + b";"
+
+
+@dataclasses.dataclass(frozen=True)
+class Message:
+    """One text that a client had executed, once. `command` is `simple`, `execute`, `Query`, `Execute` ..."""
+
+    command: str
+    text: bytes
+
+
+def postgres_sessions(folder: pathlib.Path) -> dict[str, list[Message]]:
+    """Client messages of each session (`%c`), in order, from the csvlog in `folder`.
+
+    A simple text that fails before it is planned has no `statement:` line, only the error's own.
+    """
+    sessions: dict[str, list[Message]] = {}
+    # The text that the session's next error would repeat.
+    logged: dict[str, bytes | None] = {}
+    text = (folder / "log.csv").read_bytes().decode("latin-1")
+    for row in csv.reader(io.StringIO(text, newline="")):
+        session, severity, message, query = row[5], row[11], row[13], row[19]
+        if row[22:] and not row[1]:
+            continue  # The server's own processes have no user.
+        entries = sessions.setdefault(session, [])
+        if severity == "LOG" and message.startswith("statement: "):
+            entries.append(Message("simple", message.removeprefix("statement: ").encode("latin-1")))
+            logged[session] = entries[-1].text
+        elif severity == "LOG" and message.startswith("execute "):
+            _, _, executed = message.partition(": ")
+            entries.append(Message("execute", executed.encode("latin-1")))
+            logged[session] = entries[-1].text
+        elif severity in ("ERROR", "FATAL") and query:
+            failed = query.encode("latin-1")
+            if logged.get(session) != failed:
+                entries.append(Message("simple", failed))
+            logged[session] = None
+    return sessions
+
+
+def mariadb_sessions(log: pathlib.Path) -> dict[str, list[Message]]:
+    """Entries of each connection, in order, from a general log."""
+    text = log.read_bytes()
+    entries = list(GENERAL_ENTRY.finditer(text))
+    ends = [entry.start() for entry in entries[1:]] + [len(text)]
+    sessions: dict[str, list[Message]] = {}
+    for entry, end in zip(entries, ends, strict=True):
+        argument = text[entry.end() : end].removesuffix(b"\n")
+        sessions.setdefault(entry[1].decode(), []).append(Message(entry[2].decode(), argument))
+    return sessions
+
+
+def mariadb_logged(text: bytes) -> bytes:
+    """`text` as the general log has it."""
+    return text.lstrip(MARIADB_LEADING).rstrip(MARIADB_TRAILING)

@@ -1,0 +1,163 @@
+"""The recorder as a whole: prompt, drained at the end, the same in Parquet as in SQLite."""
+
+import concurrent.futures
+import json
+import signal
+import subprocess
+import time
+
+import duckdb
+import pytest
+
+import conftest
+import trail
+
+# What a reader is promised; batches close after 500 ms by default.
+PROMPT_S = 1.0
+BURST = 500
+
+
+def test_rows_are_visible_within_a_second(recorder, pg_session, my_session):
+    for attempt in range(5):
+        for session in (pg_session, my_session):
+            text = f"select 'prompt {attempt} {id(session)}'"
+            assert session.run(text) is None
+            ended = time.monotonic()
+            recorder.trail.wait_for_one("db_query_text = ?", text)
+            assert time.monotonic() - ended < PROMPT_S
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_drains(how, scratch, pg, my):
+    with trail.Recorder(scratch / f"drained-{how.name}") as running:
+        with pg.connect() as one, my.connect() as other, other.cursor() as cursor:
+            pid, connection_id = one.info.backend_pid, str(other.thread_id())
+            for number in range(BURST):
+                one.execute(f"select {number}")
+                cursor.execute(f"select {number}")
+            assert running.stop(how) == 0, running.stderr()
+    expected = [f"select {number}" for number in range(BURST)]
+    for which, *values in (("server_pid = ?", pid), ("server_pid = ? and session_id = ?", my.pid, connection_id)):
+        rows = running.trail.rows(f"{which} and kind = 'query' and db_query_text like 'select %'", *values)
+        assert [row.db_query_text for row in rows] == expected
+    rows = running.trail.rows()
+    assert [row.seq for row in rows] == list(range(1, len(rows) + 1))
+    lifecycle = [row.command for row in rows if row.kind == "lifecycle"]
+    assert lifecycle[0] == "start"
+    assert lifecycle[-1] == "stop"
+    assert not [row for row in rows if row.kind == "loss"]
+
+
+def test_statements_of_a_recorder_that_came_back_follow_on(scratch, pg):
+    texts = []
+    for turn in (1, 2):
+        with trail.Recorder(scratch / "again") as running, pg.connect() as connection:
+            texts.append(f"select 'turn {turn}'")
+            connection.execute(texts[-1])
+    rows = running.trail.rows()
+    assert [row.seq for row in rows] == list(range(1, len(rows) + 1))
+    assert [row.db_query_text for row in rows if row.db_query_text in texts] == texts
+
+
+@pytest.fixture(scope="module")
+def archived(scratch, pg, my):
+    """A trail with statements of all kinds, sealed and compacted."""
+    texts = [
+        "create temporary table kinds (a int, b text)", "insert into kinds values (1, 'é😀'), (2, 'it''s')",
+        "select * from kinds", "select nope", "select 1; select 2", "", "select '100 %s'",
+        "select '" + "x" * 100_000 + "'",
+    ]  # fmt: skip
+    with trail.Recorder(scratch / "archived") as running:
+        with pg.connect() as one, my.connect(charset="latin1") as other:
+            for text in texts:
+                one.pgconn.exec_(text.encode())
+                try:
+                    other.query(text.encode("utf-8"))
+                    while other.next_result():
+                        pass
+                except Exception:
+                    pass
+            other.query(b"select hex('\xe9\0')")
+            running.trail.wait_for("db_query_raw = ?", b"select hex('\xe9\0')")
+    rows = running.trail.rows()
+    trail.sqltrail("compact", "--dir", running.folder, "--seal")
+    return running.trail, rows
+
+
+def test_parquet_equals_sqlite(archived):
+    reader, rows = archived
+    files = f"{reader.folder}/archive/**/*.parquet"
+    with duckdb.connect() as connection:
+        read = connection.execute(
+            "select * replace (epoch_us(time) as time, cast(truncated as int) as truncated) "
+            f"from read_parquet('{files}', hive_partitioning = false) where seq <= ? order by seq",
+            [rows[-1].seq],
+        )
+        names = [column[0] for column in read.description]
+        archive = [dict(zip(names, values, strict=True)) for values in read.fetchall()]
+        kinds = dict(connection.execute(f"select column_name, column_type from (describe from '{files}')").fetchall())
+    expected = [{k: v for k, v in row.columns.items() if k != "time_text"} for row in rows]
+    assert archive == expected
+    assert kinds["time"] == "TIMESTAMP WITH TIME ZONE"
+    assert not {kind for kind in kinds.values() if kind.startswith("U")}
+
+
+def test_compacting_again_changes_nothing(archived):
+    reader, _ = archived
+    files = sorted((reader.folder / "archive").rglob("*"))
+    before = {path: path.read_bytes() for path in files if path.is_file()}
+    trail.sqltrail("compact", "--dir", reader.folder)
+    assert {path: path.read_bytes() for path in before} == before
+    assert not [path for path in (reader.folder / "archive").rglob("*") if path.is_file() and path.suffix != ".parquet"]
+
+
+def test_parquet_files_lie_by_date(archived):
+    reader, rows = archived
+    dates = {f"date={row.time_text[:10]}" for row in rows}
+    assert {path.parent.name for path in (reader.folder / "archive").rglob("*.parquet")} <= dates
+
+
+def test_two_recorders_do_not_share_a_directory(recorder):
+    second = subprocess.run(
+        [trail.binary(), "record", "--dir", recorder.folder], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert second.returncode != 0
+    assert "hint:" in second.stderr
+    assert str(recorder.folder) in second.stderr
+
+
+def test_servers_names_both(pg, my):
+    listed = json.loads(trail.sqltrail("servers", "--format", "json"))
+    pids = {server["pid"] for server in listed}
+    assert {pg.process.pid, my.pid} <= pids
+
+
+def test_a_server_that_starts_later_is_found(recorder, scratch):
+    """Its binary is one that is watched already, so nothing of it is missed."""
+    with conftest.PostgresUnderTest(scratch / "late-pg") as late:
+        with late.connect(user="postgres", dbname="postgres") as connection:
+            session = conftest.PgSession(recorder.trail, connection)
+            session.run("select 'from the late server'")
+            assert [row.db_query_text for row in session.rows()] == ["select 'from the late server'"]
+
+
+def test_sessions_do_not_mix(recorder, pg, my):
+    """Statements that start and end across each other keep their own outcome."""
+
+    def client(number: int) -> int:
+        with pg.connect(application_name=f"mixed {number}") as connection:
+            for round_ in range(100):
+                connection.execute(f"select generate_series(1, {number}), 'mixed {number} {round_}'")
+            connection.execute(f"select 'mixed fence {number}'")
+        return number
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        numbers = list(pool.map(client, range(1, 9)))
+    for number in numbers:
+        recorder.trail.wait_for_one("db_query_text = ?", f"select 'mixed fence {number}'")
+        own = "application_name = ? and kind = 'query' and db_query_text like '%generate_series%'"
+        rows = recorder.trail.rows(own, f"mixed {number}")
+        assert [row.rows_returned for row in rows] == [number] * 100
+        assert [row.db_query_text for row in rows] == [
+            f"select generate_series(1, {number}), 'mixed {number} {round_}'" for round_ in range(100)
+        ]
