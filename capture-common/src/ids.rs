@@ -15,6 +15,8 @@ pub mod kind {
     pub const FAILURE: u16 = 5;
     /// The thread that served the session is gone.
     pub const SESSION_END: u16 = 6;
+    /// The command that last began on the thread is over, whether or not it reported an end.
+    pub const COMMAND_END: u16 = 7;
 }
 
 /// Bits of [`crate::record::Header::flags`].
@@ -31,6 +33,9 @@ pub mod flag {
     pub const PIECE: u16 = 16;
     /// On `FAILURE`: no session was established (a failed login).
     pub const LOGIN: u16 = 32;
+    /// On `END`: reported from within a prepared statement or stored program, not by the command
+    /// itself, which may or may not report its own end after it (MariaDB, MySQL).
+    pub const NESTED: u16 = 64;
 }
 
 /// Engines, [`crate::target::Target::engine`].

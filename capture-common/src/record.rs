@@ -135,13 +135,15 @@ pub struct End {
     pub rows: u64,
     /// Rows sent to the client (MariaDB, MySQL), or [`NO_COUNT`].
     pub rows_sent: u64,
-    /// Command tag number (PostgreSQL 13 and later).
+    /// Command tag number (PostgreSQL 13 and later); bytes of stack between the command's beginning
+    /// and this end (MariaDB, MySQL).
     pub tag: u32,
     /// `CommandDest` (PostgreSQL): 2 simple, 3 extended protocol; the command number (MariaDB, MySQL).
     pub source: u32,
-    /// Where this piece starts in the text, bytes (MariaDB, MySQL).
-    pub piece_offset: u64,
-    /// Length of this piece, bytes (MariaDB, MySQL).
+    /// Address of the statement that ended (MariaDB, MySQL): for the pieces of one text, addresses
+    /// within one copy of it.
+    pub piece_address: u64,
+    /// Its length, bytes (MariaDB, MySQL).
     pub piece_len: u64,
     /// On `FAILURE` with the flag `PIECE`: the call whose `BEGIN` carried the text.
     pub message_call: u64,

@@ -1,5 +1,8 @@
 //! MariaDB and MySQL: `dispatch_command` begins a command, `log_slow_statement` ends it, or each
-//! piece of its text.
+//! piece of its text, and an error packet ends it in any case.
+//!
+//! A command that runs no SQL reports no end of its own; the next command ends it. What runs SQL of
+//! its own (`EXECUTE`, stored programs) reports ends from within: user space tells which counts.
 //!
 //! A thread runs one command at a time, also in a thread pool, so its entry is the command's.
 
@@ -100,8 +103,11 @@ pub(crate) fn begin(ctx: &ProbeContext) {
     let number = command.number & 0xff;
     let layout = &hit.target.mysql;
     if layout.commands[(number / 64) as usize & 3] >> (number % 64) & 1 == 0 {
-        if let Some(thread) = thread::find() {
+        if let Some(thread) = thread::find()
+            && thread.open == 1
+        {
             thread.open = 0;
+            emit::header_only(kind::COMMAND_END, thread);
         }
         return;
     }
@@ -110,7 +116,7 @@ pub(crate) fn begin(ctx: &ProbeContext) {
     thread.call += 1;
     thread.thd = command.thd;
     thread.source = number;
-    thread.text = 0;
+    thread.stack = read::stack(ctx);
     thread.message_call = thread.call;
 
     let has_text = matches!(number, command::QUERY | command::STMT_PREPARE | command::INIT_DB);
@@ -144,13 +150,11 @@ pub(crate) fn end(ctx: &ProbeContext) {
     let layout = &hit.target.mysql;
     let thd = ctx.arg::<u64>(0).unwrap_or(0);
     let Some(thread) = thread::find() else { return };
-    if thread.open == 0 || thread.thd != thd || inside_program(ctx, &hit) {
+    if thread.open == 0 || thread.thd != thd {
         return;
     }
+    let nested = is_nested(ctx, &hit);
     let [text, len] = read::field::<[u64; 2]>(thd, layout.thd_query).unwrap_or([0, 0]);
-    if thread.text == 0 {
-        thread.text = text;
-    }
     let mut end = End {
         header: emit::header(kind::END, thread),
         outcome: outcome::NONE,
@@ -158,13 +162,18 @@ pub(crate) fn end(ctx: &ProbeContext) {
         sqlstate: [0; 8],
         rows: NO_COUNT,
         rows_sent: NO_COUNT,
-        tag: u32::MAX,
+        tag: thread.stack.wrapping_sub(read::stack(ctx)) as u32,
         source: thread.source,
-        piece_offset: text.wrapping_sub(thread.text),
+        piece_address: text,
         piece_len: len,
         message_call: thread.call,
         statement_start: 0,
     };
+    if nested {
+        end.header.flags |= flag::NESTED;
+    } else {
+        thread.open = 2;
+    }
     if matches!(thread.source, command::STMT_EXECUTE | command::STMT_BULK_EXECUTE) && text != 0 {
         text::rest(thread, Source { address: text, len, max: hit.target.text_max }, 0);
     }
@@ -190,22 +199,21 @@ pub(crate) fn end(ctx: &ProbeContext) {
     emit::report(&end, message, drop_reason::RING_FULL_END);
 }
 
-/// Whether the statement ended inside a stored program: then `log_slow_statement` was not called by
-/// `dispatch_command`, which ends only what the client sent.
+/// Whether the end is reported by something that the command runs: then it is not
+/// `dispatch_command` that called `log_slow_statement`.
 #[inline(always)]
-fn inside_program(ctx: &ProbeContext, hit: &Hit) -> bool {
+fn is_nested(ctx: &ProbeContext, hit: &Hit) -> bool {
     let size = hit.target.mysql.dispatch_size;
     if size == ABSENT {
         return false;
     }
-    // SAFETY: `regs` is the context itself, valid for the whole run of the program.
-    let stack = unsafe { (*ctx.regs).rsp };
-    let Some(caller) = read::value::<u64>(stack) else { return false };
+    let Some(caller) = read::value::<u64>(read::stack(ctx)) else { return false };
     let start = hit.base.wrapping_add(hit.target.hook_address[hook::MY_DISPATCH]);
     caller.wrapping_sub(start) > u64::from(size)
 }
 
-/// An error is sent to the client; one that belongs to no command is a failed login.
+/// An error is sent to the client: it ends the running command, and with none running it is a failed
+/// login.
 #[inline(always)]
 pub(crate) fn error(ctx: &ProbeContext) {
     let Some(hit) = read::hit(ctx, hook::MY_SEND_ERROR) else { return };
@@ -215,14 +223,15 @@ pub(crate) fn error(ctx: &ProbeContext) {
     let id = connection(layout, thd);
     let Some(thread) = thread::find_or_add() else { return };
     let established = thread.session == id && thread.target == hit.target_index;
-    if thread.open == 1 && thread.thd == thd && established {
-        return;
+    let running = thread.open != 0 && thread.thd == thd && established;
+    if !running {
+        identify(&hit, thread, thd, id);
+        thread.call += 1;
     }
-    identify(&hit, thread, thd, id);
-    thread.call += 1;
     thread.open = 0;
+    let what = if running { kind::END } else { kind::FAILURE };
     let mut end = End {
-        header: emit::header(kind::FAILURE, thread),
+        header: emit::header(what, thread),
         outcome: outcome::ERROR,
         code: arg(2) as u32,
         sqlstate: read::value::<[u8; 8]>(arg(4)).unwrap_or([0; 8]),
@@ -230,7 +239,7 @@ pub(crate) fn error(ctx: &ProbeContext) {
         rows_sent: NO_COUNT,
         tag: u32::MAX,
         source: thread.source,
-        piece_offset: 0,
+        piece_address: 0,
         piece_len: 0,
         message_call: thread.call,
         statement_start: 0,
@@ -238,5 +247,6 @@ pub(crate) fn error(ctx: &ProbeContext) {
     if !established {
         end.header.flags |= flag::LOGIN;
     }
-    emit::report(&end, arg(3), drop_reason::RING_FULL);
+    let lost = if running { drop_reason::RING_FULL_END } else { drop_reason::RING_FULL };
+    emit::report(&end, arg(3), lost);
 }

@@ -161,7 +161,7 @@ fn ended(thread: &Thread, what: u32) -> End {
         rows_sent: NO_COUNT,
         tag: u32::MAX,
         source: thread.source,
-        piece_offset: 0,
+        piece_address: 0,
         piece_len: 0,
         message_call: thread.message_call,
         statement_start: thread.statement_start,

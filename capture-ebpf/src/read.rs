@@ -90,3 +90,10 @@ pub(crate) fn hit(ctx: &ProbeContext, hook: usize) -> Option<Hit> {
         base: address.wrapping_sub(target.hook_address[hook]),
     })
 }
+
+/// The stack pointer where the probe hit.
+#[inline(always)]
+pub(crate) fn stack(ctx: &ProbeContext) -> u64 {
+    // SAFETY: `regs` is the context itself, valid for the whole run of the program.
+    unsafe { (*ctx.regs).rsp }
+}

@@ -17,8 +17,10 @@ pub(crate) struct Thread {
     pub(crate) names: u64,
     /// Number of the last call.
     pub(crate) call: u64,
-    /// Address of the text of the last message (PostgreSQL) or of its first piece (MariaDB, MySQL).
+    /// Address of the text of the last message (PostgreSQL).
     pub(crate) text: u64,
+    /// Stack pointer where the command began (MariaDB, MySQL).
+    pub(crate) stack: u64,
     /// When that message arrived, by the server's clock (PostgreSQL).
     pub(crate) statement_start: i64,
     /// The call whose `BEGIN` carried that text.
@@ -27,7 +29,8 @@ pub(crate) struct Thread {
     pub(crate) thd: u64,
     /// How many `SESSION` records were made.
     pub(crate) generation: u32,
-    /// 1 while a statement runs.
+    /// 1 while a statement runs; 2 when one of its ends was seen, and the command may report more
+    /// (MariaDB, MySQL).
     pub(crate) open: u32,
     /// Number of the running command (MariaDB, MySQL); `CommandDest` of the last one (PostgreSQL).
     pub(crate) source: u32,
@@ -45,6 +48,7 @@ impl Thread {
         names: 0,
         call: 0,
         text: 0,
+        stack: 0,
         statement_start: 0,
         message_call: 0,
         thd: 0,

@@ -10,9 +10,11 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use memchr::memmem;
-use object::elf::{self, FileHeader64};
+use object::elf::{self, FileHeader64, ProgramHeader64};
 use object::endian::LittleEndian;
-use object::read::elf::{FileHeader, ProgramHeader, Rela, SectionHeader, Sym};
+use object::read::elf::{
+    FileHeader, ProgramHeader, Rela, SectionHeader, SectionTable, Sym, SymbolTable,
+};
 
 /// Larger files are refused; the largest server binary known has 76 MB, with debug symbols below 2 GB.
 pub const FILE_BYTES_MAX: u64 = 4 << 30;
@@ -122,7 +124,7 @@ impl Image {
     pub fn parse(data: Vec<u8>) -> Result<Self, ElfError> {
         let bytes = data.as_slice();
         let malformed = |what| move |source| ElfError::Malformed { what, source };
-        let header = FileHeader64::<LittleEndian>::parse(bytes).map_err(malformed("header"))?;
+        let header = Header::parse(bytes).map_err(malformed("header"))?;
         let endian = header.endian().map_err(malformed("byte order"))?;
         let machine = header.e_machine(endian);
         if machine != elf::EM_X86_64 {
@@ -138,80 +140,13 @@ impl Image {
             .symbols(endian, bytes, elf::SHT_DYNSYM)
             .map_err(malformed("dynamic symbol table"))?;
 
-        let mut symbols = HashMap::new();
-        let mut functions = Vec::new();
-        for symbol in dynamic.iter().filter(|s| !s.is_undefined(endian)) {
-            let Ok(name) = symbol.name(endian, dynamic.strings()) else {
-                continue;
-            };
-            let Ok(name) = std::str::from_utf8(name) else {
-                continue;
-            };
-            let (address, size) = (symbol.st_value(endian), symbol.st_size(endian));
-            let function = matches!(symbol.st_type(), elf::STT_FUNC | elf::STT_GNU_IFUNC);
-            if function {
-                functions.push(address..address.saturating_add(size));
-            }
-            symbols.insert(
-                name.to_owned(),
-                Symbol {
-                    address,
-                    size,
-                    function,
-                },
-            );
-        }
-        functions.sort_unstable_by_key(|range| (range.start, range.end));
-
-        let mut relocations = Vec::new();
-        for section in sections.iter() {
-            let Ok(Some((entries, _))) = section.rela(endian, bytes) else {
-                continue;
-            };
-            relocations.extend(
-                entries
-                    .iter()
-                    .filter(|r| r.r_type(endian, false) == elf::R_X86_64_RELATIVE)
-                    .map(|r| (r.r_offset(endian), r.r_addend(endian).cast_unsigned())),
-            );
-        }
-        relocations.sort_unstable();
-
-        let segments = programs
-            .iter()
-            .filter(|p| p.p_type(endian) == elf::PT_LOAD)
-            .take(SEGMENTS_MAX)
-            .filter_map(|p| {
-                let flags = p.p_flags(endian);
-                Some(Segment {
-                    address: p.p_vaddr(endian),
-                    offset: usize::try_from(p.p_offset(endian)).ok()?,
-                    file_size: usize::try_from(p.p_filesz(endian)).ok()?,
-                    executable: flags.contains(elf::PF_X),
-                    writable: flags.contains(elf::PF_W),
-                })
-            })
-            .collect();
-        let build_id = programs.iter().find_map(|program| {
-            let mut notes = program.notes(endian, bytes).ok()??;
-            while let Ok(Some(note)) = notes.next() {
-                if note.name() == elf::ELF_NOTE_GNU && note.n_type(endian) == elf::NT_GNU_BUILD_ID {
-                    return Some(
-                        note.desc()
-                            .iter()
-                            .map(|byte| format!("{byte:02x}"))
-                            .collect(),
-                    );
-                }
-            }
-            None
-        });
+        let (symbols, functions) = exports(endian, &dynamic);
         Ok(Self {
-            segments,
+            segments: segments(endian, programs),
             symbols,
             functions,
-            relocations,
-            build_id,
+            relocations: relocations(endian, bytes, &sections),
+            build_id: build_id(endian, bytes, programs),
             data,
         })
     }
@@ -369,6 +304,105 @@ impl Image {
             (within < segment.file_size).then_some((segment, within))
         })
     }
+}
+
+type Header = FileHeader64<LittleEndian>;
+
+/// The symbols that the file defines, and where its functions are, in order.
+fn exports(
+    endian: LittleEndian,
+    table: &SymbolTable<'_, Header>,
+) -> (HashMap<String, Symbol>, Vec<Range<u64>>) {
+    let (mut symbols, mut functions) = (HashMap::new(), Vec::new());
+    for symbol in table.iter().filter(|symbol| !symbol.is_undefined(endian)) {
+        let Ok(name) = symbol.name(endian, table.strings()) else {
+            continue;
+        };
+        let Ok(name) = std::str::from_utf8(name) else {
+            continue;
+        };
+        let (address, size) = (symbol.st_value(endian), symbol.st_size(endian));
+        let function = matches!(symbol.st_type(), elf::STT_FUNC | elf::STT_GNU_IFUNC);
+        if function {
+            functions.push(address..address.saturating_add(size));
+        }
+        symbols.insert(
+            name.to_owned(),
+            Symbol {
+                address,
+                size,
+                function,
+            },
+        );
+    }
+    functions.sort_unstable_by_key(|range| (range.start, range.end));
+    (symbols, functions)
+}
+
+/// Places of relative relocations and the pointers that will stand there, in order.
+fn relocations(
+    endian: LittleEndian,
+    bytes: &[u8],
+    sections: &SectionTable<'_, Header>,
+) -> Vec<(u64, u64)> {
+    let mut relocations = Vec::new();
+    for section in sections.iter() {
+        let Ok(Some((entries, _))) = section.rela(endian, bytes) else {
+            continue;
+        };
+        relocations.extend(
+            entries
+                .iter()
+                .filter(|entry| entry.r_type(endian, false) == elf::R_X86_64_RELATIVE)
+                .map(|entry| {
+                    (
+                        entry.r_offset(endian),
+                        entry.r_addend(endian).cast_unsigned(),
+                    )
+                }),
+        );
+    }
+    relocations.sort_unstable();
+    relocations
+}
+
+fn segments(endian: LittleEndian, programs: &[ProgramHeader64<LittleEndian>]) -> Vec<Segment> {
+    programs
+        .iter()
+        .filter(|program| program.p_type(endian) == elf::PT_LOAD)
+        .take(SEGMENTS_MAX)
+        .filter_map(|program| {
+            let flags = program.p_flags(endian);
+            Some(Segment {
+                address: program.p_vaddr(endian),
+                offset: usize::try_from(program.p_offset(endian)).ok()?,
+                file_size: usize::try_from(program.p_filesz(endian)).ok()?,
+                executable: flags.contains(elf::PF_X),
+                writable: flags.contains(elf::PF_W),
+            })
+        })
+        .collect()
+}
+
+fn build_id(
+    endian: LittleEndian,
+    bytes: &[u8],
+    programs: &[ProgramHeader64<LittleEndian>],
+) -> Option<String> {
+    programs.iter().find_map(|program| {
+        let mut notes = program.notes(endian, bytes).ok()??;
+        while let Ok(Some(note)) = notes.next() {
+            if note.name() == elf::ELF_NOTE_GNU && note.n_type(endian) == elf::NT_GNU_BUILD_ID {
+                return Some(
+                    note.desc()
+                        .iter()
+                        .map(|byte| format!("{byte:02x}"))
+                        .collect(),
+                );
+            }
+        }
+        None
+    })
 }
 
 /// Length of a direct call or jump with a 32-bit distance.

@@ -2,6 +2,8 @@
 //!
 //! The expected values were read from headers and from live servers, not from the resolver.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at what is unexpected")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

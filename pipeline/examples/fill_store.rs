@@ -31,14 +31,35 @@ const SEGMENTS: i64 = 3;
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let dir = PathBuf::from(arguments.next().context("usage: fill_store DIR [EVENTS]")?);
-    let events: i64 = arguments.next().map_or(Ok(2000), |word| word.parse()).context("EVENTS is a number")?;
+    let events: i64 = arguments
+        .next()
+        .map_or(Ok(2000), |word| word.parse())
+        .context("EVENTS is a number")?;
 
-    let limits = Limits { rows_max: (events / SEGMENTS).max(1), ..Limits::default() };
-    let mut store = Store::open(&dir, Options { segment: limits, ..Options::default() }, START_US)?;
+    let limits = Limits {
+        rows_max: (events / SEGMENTS).max(1),
+        ..Limits::default()
+    };
+    let mut store = Store::open(
+        &dir,
+        Options {
+            segment: limits,
+            ..Options::default()
+        },
+        START_US,
+    )?;
     let mut source = Source::new(events);
     while source.next_seq <= events {
-        let batch: Vec<Event> = std::iter::from_fn(|| source.event()).take(BATCH_ROWS).collect();
-        store.append(&Batch { events: batch, ring: None }, START_US)?;
+        let batch: Vec<Event> = std::iter::from_fn(|| source.event())
+            .take(BATCH_ROWS)
+            .collect();
+        store.append(
+            &Batch {
+                events: batch,
+                ring: None,
+            },
+            START_US,
+        )?;
     }
     store.seal(START_US + SPAN_US)?;
     drop(store);
@@ -57,12 +78,20 @@ struct Source {
 impl Source {
     fn new(count: i64) -> Self {
         let sessions = (0..40).map(|number| Arc::new(session(number))).collect();
-        Self { next_seq: 1, count, sessions, random: 1 }
+        Self {
+            next_seq: 1,
+            count,
+            sessions,
+            random: 1,
+        }
     }
 
     /// A number below `bound`, of a sequence that is always the same.
     fn below(&mut self, bound: usize) -> usize {
-        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.random = self
+            .random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.random >> 33).unwrap_or(0) % bound
     }
 
@@ -74,27 +103,9 @@ impl Source {
         self.next_seq += 1;
         let place = self.below(self.sessions.len());
         let session = Arc::clone(&self.sessions[place]);
-        let time_us = START_US + SPAN_US / self.count * seq - i64::try_from(self.below(500_000)).unwrap_or(0);
-        let blank = Event {
-            seq,
-            message_seq: seq,
-            time_us,
-            kind: Kind::Lifecycle,
-            session: None,
-            command: "start",
-            text: None,
-            parameters: None,
-            objects: None,
-            status: Status::Ok,
-            status_code: None,
-            sqlstate: None,
-            error_message: None,
-            rows_returned: None,
-            rows_affected: None,
-            duration_us: None,
-            repeat_count: 1,
-            parent_seq: None,
-        };
+        let time_us =
+            START_US + SPAN_US / self.count * seq - i64::try_from(self.below(500_000)).unwrap_or(0);
+        let blank = Event::new(seq, time_us, Kind::Lifecycle, "start");
         Some(if seq == 1 {
             blank
         } else {
@@ -115,7 +126,12 @@ impl Source {
                     error_message: Some("password authentication failed".into()),
                     ..blank
                 },
-                2 => Event { kind: Kind::Connect, session: Some(session), command: "connect", ..blank },
+                2 => Event {
+                    kind: Kind::Connect,
+                    session: Some(session),
+                    command: "connect",
+                    ..blank
+                },
                 _ => self.query(session, blank),
             }
         })
@@ -123,25 +139,41 @@ impl Source {
 
     fn query(&mut self, session: Arc<Session>, blank: Event) -> Event {
         // The last ones are new to the trail in its second half.
-        let texts = if blank.seq * 2 > self.count { TEXTS.len() } else { TEXTS.len() - NEW_TEXTS };
+        let texts = if blank.seq * 2 > self.count {
+            TEXTS.len()
+        } else {
+            TEXTS.len() - NEW_TEXTS
+        };
         let place = self.below(texts);
         let number = self.below(1_000_000);
         let bytes = TEXTS[place].replace("{}", &number.to_string()).into_bytes();
-        let bytes = if place == NOT_UTF8 { [&bytes[..], b" '\xe9\0'"].concat() } else { bytes };
+        let bytes = if place == NOT_UTF8 {
+            [&bytes[..], b" '\xe9\0'"].concat()
+        } else {
+            bytes
+        };
         let failed = self.below(12) == 0;
         let number = |number: usize| i64::try_from(number).unwrap_or(0);
         Event {
             kind: Kind::Query,
-            command: if session.dialect == Dialect::Postgres { "simple" } else { "COM_QUERY" },
+            command: if session.dialect == Dialect::Postgres {
+                "simple"
+            } else {
+                "COM_QUERY"
+            },
             session: Some(session),
-            text: Some(Text { len: bytes.len() as u64, bytes, truncated: false }),
+            text: Some(Text {
+                len: bytes.len() as u64,
+                bytes,
+                truncated: false,
+            }),
             objects: (place == 2).then(|| r#"[{"object":"shop.orders","write":true}]"#.into()),
             status: if failed { Status::Error } else { Status::Ok },
             status_code: failed.then(|| "42P01".into()),
             sqlstate: failed.then(|| "42P01".into()),
             error_message: failed.then(|| "relation \"x\"\ndoes not exist".into()),
-            rows_returned: (place % 2 == 0 && !failed).then(|| number(self.below(1000))),
-            rows_affected: (place % 2 == 1 && !failed).then(|| number(self.below(10))),
+            rows_returned: (place.is_multiple_of(2) && !failed).then(|| number(self.below(1000))),
+            rows_affected: (!place.is_multiple_of(2) && !failed).then(|| number(self.below(10))),
             duration_us: (self.below(20) > 0).then(|| number(self.below(5_000_000))),
             repeat_count: if self.below(30) == 0 { 5 } else { 1 },
             ..blank
@@ -169,12 +201,12 @@ const TEXTS: [&str; 19] = [
     "select * from \u{dc}bung where id = {}",
     "select * from \u{fc}bung where id = {}",
     "select {} as broken,",
-    "create table users_{}(id int)",
+    "create table users_copy(id int)",
     "grant select on users to bob",
     "begin",
-    "alter table public.users add column c{} int",
+    "alter table public.users add column note text",
     "select sum(x) from late where y < {}",
-    "call late_procedure({}, '{}', \"{}\")",
+    "call late_procedure({}, '{}')",
 ];
 
 fn session(number: i64) -> Session {
@@ -188,12 +220,20 @@ fn session(number: i64) -> Session {
         server_version: Some(if postgres { "15.18" } else { "10.11.14" }.into()),
         host_name: "db1".into(),
         server_pid: if postgres { 4000 + number } else { 900 },
-        session_id: if postgres { format!("65a1b2c3.{number:x}") } else { number.to_string() },
+        session_id: if postgres {
+            format!("65a1b2c3.{number:x}")
+        } else {
+            number.to_string()
+        },
         db_user: named(&["alice", "bob", "zo\u{eb}", "app"]),
         db_namespace: named(&["shop", "", "stock"]),
         client_address: named(&["local", "192.0.2.7", "2001:db8::1"]),
         client_port: (number % 3 == 0).then_some(50_000 + number),
         application_name: named(&["psql", "", "pgbench", "a\nb"]),
-        dialect: if postgres { Dialect::Postgres } else { Dialect::Mysql },
+        dialect: if postgres {
+            Dialect::Postgres
+        } else {
+            Dialect::Mysql
+        },
     }
 }

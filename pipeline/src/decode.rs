@@ -23,6 +23,8 @@ pub enum Record<'a> {
     Failure(End, &'a [u8]),
     /// The thread that served a session is gone.
     SessionEnd(Header),
+    /// The command that last began on the thread is over.
+    CommandEnd(Header),
 }
 
 /// Why bytes are not a record.
@@ -53,7 +55,7 @@ impl Record<'_> {
             Self::Begin(begin, _) => &begin.header,
             Self::Text(text, _) => &text.header,
             Self::End(end, _) | Self::Failure(end, _) => &end.header,
-            Self::SessionEnd(header) => header,
+            Self::SessionEnd(header) | Self::CommandEnd(header) => header,
         }
     }
 }
@@ -105,6 +107,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, DecodeError> {
             Record::Failure(end, fields.data(header.data_len)?)
         }
         kind::SESSION_END => Record::SessionEnd(header),
+        kind::COMMAND_END => Record::CommandEnd(header),
         other => return Err(DecodeError::Kind(other)),
     };
     Ok(record)
@@ -134,7 +137,7 @@ fn end(header: Header, fields: &mut Fields<'_>) -> Result<End, DecodeError> {
         rows_sent: fields.u64()?,
         tag: fields.u32()?,
         source: fields.u32()?,
-        piece_offset: fields.u64()?,
+        piece_address: fields.u64()?,
         piece_len: fields.u64()?,
         message_call: fields.u64()?,
         statement_start: fields.i64()?,

@@ -20,9 +20,18 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Record what servers are asked, until SIGINT or SIGTERM
     Record(commands::record::Args),
+    /// List the database servers that run, and what of each can be recorded
     Servers(commands::servers::Args),
+    /// Say whether this machine and its servers can be recorded, and what each lacks
     Doctor(commands::doctor::Args),
+    /// Show the newest events, and go on with new ones
+    Tail(commands::tail::Args),
+    /// Answer a saved question; without a name, list them
+    Query(commands::query::Args),
+    /// Make Parquet files of what is sealed
+    Compact(commands::compact::Args),
 }
 
 fn main() -> ExitCode {
@@ -32,6 +41,9 @@ fn main() -> ExitCode {
         Command::Record(args) => commands::record::run(args, cli.dir).map(|()| ExitCode::SUCCESS),
         Command::Servers(args) => commands::servers::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Doctor(args) => commands::doctor::run(&args),
+        Command::Tail(args) => commands::tail::run(&args, &cli.dir),
+        Command::Query(args) => commands::query::run(&args, &cli.dir),
+        Command::Compact(args) => commands::compact::run(&args, &cli.dir),
     };
     unless_closed(result.map(Some)).map_or_else(|error| report(&error), |code| code.unwrap_or(ExitCode::SUCCESS))
 }

@@ -44,7 +44,11 @@ pub enum OutputError {
 
 impl OutputError {
     fn new(source: io::Error) -> Self {
-        if source.kind() == io::ErrorKind::BrokenPipe { Self::Closed } else { Self::Write(source) }
+        if source.kind() == io::ErrorKind::BrokenPipe {
+            Self::Closed
+        } else {
+            Self::Write(source)
+        }
     }
 }
 
@@ -54,7 +58,10 @@ impl OutputError {
 /// Every other failure, as it came.
 pub fn unless_closed<T: Default>(result: anyhow::Result<T>) -> anyhow::Result<T> {
     let closed = |cause: &(dyn std::error::Error + 'static)| {
-        matches!(cause.downcast_ref::<OutputError>(), Some(OutputError::Closed))
+        matches!(
+            cause.downcast_ref::<OutputError>(),
+            Some(OutputError::Closed)
+        )
     };
     match result {
         Err(error) if error.chain().any(closed) => Ok(T::default()),
@@ -79,7 +86,9 @@ impl Output<StdoutLock<'static>> {
 impl<W: Write> Output<W> {
     /// Output into `writer`.
     pub fn new(writer: W) -> Self {
-        Self { writer: BufWriter::new(writer) }
+        Self {
+            writer: BufWriter::new(writer),
+        }
     }
 
     /// Writes one line of text, escaped.
@@ -94,7 +103,11 @@ impl<W: Write> Output<W> {
     ///
     /// # Errors
     /// The output does not take it.
-    pub fn json<S: AsRef<str>>(&mut self, names: &[S], values: &[ValueRef<'_>]) -> Result<(), OutputError> {
+    pub fn json<S: AsRef<str>>(
+        &mut self,
+        names: &[S],
+        values: &[ValueRef<'_>],
+    ) -> Result<(), OutputError> {
         self.raw_line(&json_object(names, values))
     }
 
@@ -102,12 +115,22 @@ impl<W: Write> Output<W> {
     ///
     /// # Errors
     /// The output does not take the header.
-    pub fn rows(&mut self, format: Format, columns: Vec<String>) -> Result<Rows<'_, W>, OutputError> {
+    pub fn rows(
+        &mut self,
+        format: Format,
+        columns: Vec<String>,
+    ) -> Result<Rows<'_, W>, OutputError> {
         if format == Format::Csv {
             let names: Vec<Cow<'_, str>> = columns.iter().map(|name| csv_field(name)).collect();
             self.raw_line(&names.join(","))?;
         }
-        Ok(Rows { output: self, format, columns, sample: Vec::new(), widths: None })
+        Ok(Rows {
+            output: self,
+            format,
+            columns,
+            sample: Vec::new(),
+            widths: None,
+        })
     }
 
     /// Hands everything to the reader.
@@ -149,17 +172,23 @@ impl<W: Write> Rows<'_, W> {
         match self.format {
             Format::Json => self.output.json(&self.columns, values),
             Format::Csv => {
-                let fields: Vec<String> =
-                    values.iter().map(|&value| csv_field(&plain(value)).into_owned()).collect();
+                let fields: Vec<String> = values
+                    .iter()
+                    .map(|&value| csv_field(&plain(value)).into_owned())
+                    .collect();
                 self.output.raw_line(&fields.join(","))
             }
             Format::Table => {
-                let cells = values.iter().map(|&value| cell(value)).collect();
+                let cells: Vec<Cell> = values.iter().map(|&value| cell(value)).collect();
                 if self.widths.is_some() {
                     return self.table_line(&cells);
                 }
                 self.sample.push(cells);
-                if self.sample.len() == TABLE_SAMPLE_ROWS { self.table_begin() } else { Ok(()) }
+                if self.sample.len() == TABLE_SAMPLE_ROWS {
+                    self.table_begin()
+                } else {
+                    Ok(())
+                }
             }
         }
     }
@@ -183,26 +212,45 @@ impl<W: Write> Rows<'_, W> {
             .iter()
             .enumerate()
             .map(|(index, name)| {
-                let longest = sample.iter().map(|row| row[index].text.width()).max().unwrap_or(0);
+                let longest = sample
+                    .iter()
+                    .map(|row| row[index].text.width())
+                    .max()
+                    .unwrap_or(0);
                 name.width().max(longest.min(TABLE_PAD_MAX))
             })
             .collect();
-        let names: Vec<Cell> =
-            self.columns.iter().map(|name| Cell { text: escape(name).into_owned(), number: false }).collect();
-        let rule: Vec<Cell> =
-            widths.iter().map(|&width| Cell { text: "-".repeat(width), number: false }).collect();
+        let names: Vec<Cell> = self
+            .columns
+            .iter()
+            .map(|name| Cell {
+                text: escape(name).into_owned(),
+                number: false,
+            })
+            .collect();
+        let rule: Vec<Cell> = widths
+            .iter()
+            .map(|&width| Cell {
+                text: "-".repeat(width),
+                number: false,
+            })
+            .collect();
         self.widths = Some(widths);
         self.table_line(&names)?;
         self.table_line(&rule)?;
         sample.iter().try_for_each(|row| self.table_line(row))
     }
 
-    fn table_line(&mut self, cells: &Vec<Cell>) -> Result<(), OutputError> {
+    fn table_line(&mut self, cells: &[Cell]) -> Result<(), OutputError> {
         let widths = self.widths.as_deref().unwrap_or_default();
         let mut line = String::new();
         for (cell, &width) in cells.iter().zip(widths) {
             let padding = width.saturating_sub(cell.text.width());
-            let (before, after) = if cell.number { (padding, 0) } else { (0, padding) };
+            let (before, after) = if cell.number {
+                (padding, 0)
+            } else {
+                (0, padding)
+            };
             line.extend(std::iter::repeat_n(' ', before));
             line.push_str(&cell.text);
             line.extend(std::iter::repeat_n(' ', after + 2));
@@ -215,7 +263,10 @@ impl<W: Write> Rows<'_, W> {
 
 fn cell(value: ValueRef<'_>) -> Cell {
     let number = matches!(value, ValueRef::Integer(_) | ValueRef::Real(_));
-    Cell { text: escape(&plain(value)).into_owned(), number }
+    Cell {
+        text: escape(&plain(value)).into_owned(),
+        number,
+    }
 }
 
 /// A value as text: nothing for NULL, `\x` and hexadecimal digits for bytes.
@@ -299,7 +350,12 @@ mod tests {
     fn written(format: Format, columns: &[&str], rows: &[&[ValueRef<'_>]]) -> String {
         let mut bytes = Vec::new();
         let mut output = Output::new(&mut bytes);
-        let mut out = output.rows(format, columns.iter().map(|&name| name.to_owned()).collect()).unwrap();
+        let mut out = output
+            .rows(
+                format,
+                columns.iter().map(|&name| name.to_owned()).collect(),
+            )
+            .unwrap();
         for row in rows {
             out.row(row).unwrap();
         }
@@ -315,8 +371,16 @@ mod tests {
     #[test]
     fn tables_are_aligned_and_no_value_makes_a_line() {
         let rows: &[&[ValueRef<'_>]] = &[
-            &[ValueRef::Integer(7), text("alice"), text("select 1;\n2026 mallory drop")],
-            &[ValueRef::Integer(1234), ValueRef::Null, text("\u{1b}[2Jx\\n\u{202e}")],
+            &[
+                ValueRef::Integer(7),
+                text("alice"),
+                text("select 1;\n2026 mallory drop"),
+            ],
+            &[
+                ValueRef::Integer(1234),
+                ValueRef::Null,
+                text("\u{1b}[2Jx\\n\u{202e}"),
+            ],
             &[ValueRef::Null, text("日本"), ValueRef::Blob(&[0, 255])],
         ];
         let expected = "\
@@ -326,7 +390,10 @@ seq   db_user  db_query_text
 1234           \\u{1b}[2Jx\\\\n\\u{202e}
       日本     \\\\x00ff
 ";
-        assert_eq!(written(Format::Table, &["seq", "db_user", "db_query_text"], rows), expected);
+        assert_eq!(
+            written(Format::Table, &["seq", "db_user", "db_query_text"], rows),
+            expected
+        );
     }
 
     #[test]
@@ -347,8 +414,13 @@ seq   db_user  db_query_text
 
     #[test]
     fn json_keeps_order_types_and_one_line_a_row() {
-        let row: &[ValueRef<'_>] =
-            &[ValueRef::Integer(-1), text("a\n\"b\""), ValueRef::Null, ValueRef::Blob(&[1]), ValueRef::Real(0.5)];
+        let row: &[ValueRef<'_>] = &[
+            ValueRef::Integer(-1),
+            text("a\n\"b\""),
+            ValueRef::Null,
+            ValueRef::Blob(&[1]),
+            ValueRef::Real(0.5),
+        ];
         assert_eq!(
             written(Format::Json, &["z", "y", "x", "w", "v"], &[row]),
             "{\"z\":-1,\"y\":\"a\\n\\\"b\\\"\",\"x\":null,\"w\":\"\\\\x01\",\"v\":0.5}\n"
@@ -357,7 +429,12 @@ seq   db_user  db_query_text
 
     #[test]
     fn csv_quotes_what_must_be_quoted() {
-        let row: &[ValueRef<'_>] = &[text("a,b"), text("say \"x\"\r\n"), text("plain"), ValueRef::Null];
+        let row: &[ValueRef<'_>] = &[
+            text("a,b"),
+            text("say \"x\"\r\n"),
+            text("plain"),
+            ValueRef::Null,
+        ];
         assert_eq!(
             written(Format::Csv, &["a", "b", "c", "d"], &[row]),
             "a,b,c,d\n\"a,b\",\"say \"\"x\"\"\r\n\",plain,\n"

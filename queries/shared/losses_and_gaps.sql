@@ -10,14 +10,13 @@
 -- note:   A `gap` is a hole in `seq` among the rows that are asked: nothing may leave one but a file or
 -- note:   segment taken away between others. Rows before the first one at hand do not count.
 with numbered as (
-    select seq, time, time_text, kind, command, repeat_count, error_message,
-           lag(seq) over (order by seq) as previous_seq
+    select seq, time, time_text, lag(seq) over (order by seq) as previous_seq
     from events
 )
 select time_text, seq, kind as what, command as reason, case when kind = 'loss' then repeat_count end as events,
        error_message as detail
-from numbered
-where (kind = 'loss' or (kind = 'lifecycle' and command in ('start', 'stop', 'attach', 'detach', 'adopt')))
+from events
+where (kind = 'loss' or (kind = 'lifecycle' and command in ('start', 'stop', 'attach', 'attach_failed', 'detach', 'adopt')))
   and time >= $since and time < $until
 union all
 select time_text, seq, 'gap', 'missing_rows', seq - previous_seq - 1,

@@ -11,7 +11,7 @@
 -- column: executions | integer | events | how often the shape ran since
 -- column: fingerprint | text | - | names the shape
 -- column: db_query_template | text | - | that statement with `?` for the literals
-with fresh as (
+with fresh as materialized (
     select fingerprint, min(seq) as first_seq, cast(sum(repeat_count) as bigint) as executions
     from events
     where time >= $since

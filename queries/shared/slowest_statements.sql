@@ -15,8 +15,9 @@
 -- column: rows_affected | integer | rows | rows changed
 -- column: db_query_text | text | - | the statement
 -- note:   A row that stands for several events (repeat_count) has the sum of their durations.
--- The texts are put together only for the rows that are shown.
-with slowest as (
+-- The texts are put together only for the rows that are shown. Without `materialized`, SQLite would look for
+-- them once for each segment.
+with slowest as materialized (
     select seq
     from events
     where kind = 'query' and duration_us is not null and time >= $since and time < $until

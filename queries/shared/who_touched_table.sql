@@ -16,7 +16,8 @@
 -- column: db_query_text | text | - | the statement
 -- note:   The name is looked for in `objects`, and as a word in the statement's template. So a name
 -- note:   inside a literal or a comment does not count, but a column or an alias of that name does,
--- note:   and a table that is only reached through a view, function or trigger is not found.
+-- note:   and a table that is only reached through a view, function or trigger is not found. Where the
+-- note:   sql_mode of MariaDB or MySQL has ANSI_QUOTES, names in double quotes are taken for literals.
 with recursive
 -- What stands around a name becomes a space; quotes of identifiers go.
 marks(step, mark, becomes) as (
@@ -39,7 +40,7 @@ words(origin, name, content, step) as (
     select words.origin, words.name, replace(words.content, marks.mark, marks.becomes), words.step + 1
     from words join marks on marks.step = words.step
 ),
-found(origin, name) as (
+found(origin, name) as materialized (
     select origin, name from words
     where step = 29
       and instr(content, (select content from words where origin = 'wanted' and step = 29)) > 0

@@ -14,8 +14,10 @@ pub const TIME_ZONE: &str = "UTC";
 /// Arrow schema of a row: one field for each column, in the same order.
 #[must_use]
 pub fn schema() -> SchemaRef {
-    let fields: Vec<Field> =
-        COLUMNS.iter().map(|column| Field::new(column.name, data_type(column.kind), column.nullable)).collect();
+    let fields: Vec<Field> = COLUMNS
+        .iter()
+        .map(|column| Field::new(column.name, data_type(column.kind), column.nullable))
+        .collect();
     Arc::new(Schema::new(fields))
 }
 
@@ -46,7 +48,12 @@ mod tests {
         for (column, field) in COLUMNS.iter().zip(schema.fields()) {
             assert_eq!(column.name, field.name());
             assert_eq!(column.nullable, field.is_nullable(), "{}", column.name);
-            assert_eq!(*field.data_type(), data_type(column.kind), "{}", column.name);
+            assert_eq!(
+                *field.data_type(),
+                data_type(column.kind),
+                "{}",
+                column.name
+            );
         }
     }
 

@@ -95,7 +95,11 @@ pub fn writer_properties(facts: &FileFacts) -> WriterProperties {
         .set_dictionary_page_size_limit(DICTIONARY_BYTES_MAX)
         .set_data_page_size_limit(PAGE_BYTES)
         .set_statistics_enabled(EnabledStatistics::Page)
-        .set_sorting_columns(Some(vec![SortingColumn { column_idx: 0, descending: false, nulls_first: false }]))
+        .set_sorting_columns(Some(vec![SortingColumn {
+            column_idx: 0,
+            descending: false,
+            nulls_first: false,
+        }]))
         .set_key_value_metadata(Some(facts.key_values()));
     for column in COLUMNS {
         let path = ColumnPath::from(column.name);
@@ -157,7 +161,10 @@ mod tests {
     fn the_file_is_sorted_by_its_first_column() {
         assert_eq!(COLUMNS[0].name, "seq");
         let properties = writer_properties(&facts());
-        assert_eq!(properties.sorting_columns().map(|s| s[0].column_idx), Some(0));
+        assert_eq!(
+            properties.sorting_columns().map(|s| s[0].column_idx),
+            Some(0)
+        );
     }
 
     #[test]
@@ -166,17 +173,30 @@ mod tests {
         for column in COLUMNS {
             let path = ColumnPath::from(column.name);
             let dictionary = matches!(column.kind, Type::Text | Type::Word | Type::Bytes);
-            assert_eq!(properties.dictionary_enabled(&path), dictionary, "{}", column.name);
+            assert_eq!(
+                properties.dictionary_enabled(&path),
+                dictionary,
+                "{}",
+                column.name
+            );
             if matches!(column.kind, Type::Integer | Type::Time) {
-                assert_eq!(properties.encoding(&path), Some(Encoding::DELTA_BINARY_PACKED), "{}", column.name);
+                assert_eq!(
+                    properties.encoding(&path),
+                    Some(Encoding::DELTA_BINARY_PACKED),
+                    "{}",
+                    column.name
+                );
             }
         }
     }
 
     #[test]
     fn the_file_names_its_rows() {
-        let pairs: Vec<(String, Option<String>)> =
-            facts().key_values().into_iter().map(|pair| (pair.key, pair.value)).collect();
+        let pairs: Vec<(String, Option<String>)> = facts()
+            .key_values()
+            .into_iter()
+            .map(|pair| (pair.key, pair.value))
+            .collect();
         assert!(pairs.contains(&(KEY_SEGMENT.into(), Some("7".into()))));
         assert!(pairs.contains(&(KEY_FIRST_SEQ.into(), Some("10".into()))));
         assert!(pairs.contains(&(KEY_LAST_SEQ.into(), Some("12".into()))));

@@ -3,8 +3,8 @@
 //! Takes an image, gives addresses and offsets for the probes, and how each was found.
 //! It needs exported symbols only and must never guess: what is not found is absent, with a reason.
 //!
-//! [`trace`] follows the paths through an exported function with [`value`]s in place of numbers;
-//! [`postgres`] and [`mysql`] then ask for what the function's source is known to do, such as "the
+//! `trace` follows the paths through an exported function with symbolic values in place of numbers;
+//! `postgres` and `mysql` then ask for what the function's source is known to do, such as "the
 //! first argument of this call is a member of that argument", whatever registers a compiler chose.
 
 mod finding;
@@ -16,6 +16,7 @@ mod mysql;
 mod postgres;
 #[cfg(test)]
 pub(crate) mod sample;
+mod step;
 mod tags;
 mod trace;
 mod value;

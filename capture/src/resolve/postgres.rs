@@ -233,13 +233,17 @@ fn freed(image: &Image, message: Found) -> Finding {
     }
 }
 
-/// `hba_getauthmethod` looks up the role by `port->user_name`.
+/// `hba_getauthmethod` begins with a look-up of the role `port->user_name`. It also looks up the role
+/// that has the database's name, so `user_name` is the one with another name read before it.
 fn port_user(image: &Image) -> Finding {
     let trace = follow(image, "hba_getauthmethod")?;
     let lookup = exported(image, "get_role_oid")?.address;
-    let values = trace
-        .calls_of(lookup)
-        .filter_map(|(at, arguments)| Some((at, arguments[0].loaded_from_argument(0, 8)?)));
+    let values = trace.calls_of(lookup).filter_map(|(at, arguments)| {
+        let offset = arguments[0].loaded_from_argument(0, 8)?;
+        names_read(&trace)
+            .any(|(_, other)| Some(other) == offset.checked_sub(8))
+            .then_some((at, offset))
+    });
     first(&trace, "argument of get_role_oid", values)
 }
 
@@ -247,15 +251,15 @@ fn port_user(image: &Image) -> Finding {
 fn port_database(image: &Image) -> Finding {
     let trace = follow(image, "hba_getauthmethod")?;
     let user = i64::try_from(port_user(image)?.value).unwrap_or_default();
-    let values = trace.loads().filter_map(|(at, address, size)| {
-        let offset = address.argument_offset(0).filter(|_| size == 8)?;
-        (offset == user - 8).then_some((at, offset))
-    });
-    first(
-        &trace,
-        "read together with user_name, the member behind it",
-        values,
-    )
+    let values = names_read(&trace).filter(|(_, offset)| offset.checked_add(8) == Some(user));
+    first(&trace, "read too, the member before user_name", values)
+}
+
+/// Pointers that a function reads from its first argument.
+fn names_read(trace: &Trace) -> impl Iterator<Item = (u64, i64)> {
+    trace.loads().filter_map(|(at, address, size)| {
+        Some((at, address.argument_offset(0).filter(|_| size == 8)?))
+    })
 }
 
 /// `inet_client_addr` and `inet_client_port` give `&MyProcPort->raddr.addr` to `pg_getnameinfo_all`.

@@ -8,7 +8,8 @@ use std::ops::Range;
 
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind};
 
-use super::machine::{Machine, Opaque, Touch};
+use super::machine::{Machine, Opaque};
+use super::step::{Touch, step};
 use super::value::Value;
 use crate::elf::Image;
 
@@ -213,7 +214,7 @@ impl Walk<'_> {
     ) -> Next {
         match instruction.flow_control() {
             FlowControl::Next => {
-                for touch in machine.step(instruction, &mut self.opaque) {
+                for touch in step(machine, instruction, &mut self.opaque) {
                     self.note(instruction, Happening::Touch(touch));
                 }
                 Next::Behind

@@ -48,6 +48,11 @@ pub(super) fn mysql(number: u32) -> &'static str {
     }
 }
 
+/// Whether the command runs SQL, whose end the server reports; of the others only an error is.
+pub(super) fn reports_end(number: u32) -> bool {
+    matches!(number, COM_QUERY | 23 | 250)
+}
+
 /// Whether each statement in the command's text ends for itself.
 pub(super) fn has_pieces(number: u32) -> bool {
     number == COM_QUERY

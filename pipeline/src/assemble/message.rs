@@ -9,9 +9,12 @@ use capture_common::{
 
 use super::command;
 use crate::{
-    dedup::next_statement,
+    dedup::{next_statement, statement_end},
     flow::{Dialect, Text},
 };
+
+/// The word that `EXECUTE name` and `EXECUTE IMMEDIATE` begin with.
+const EXECUTE: &[u8] = b"execute";
 
 /// A text as far as it has arrived.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +32,8 @@ pub(super) struct Message {
     gap: bool,
     /// How far rows have been made of it.
     used: u64,
+    /// Address of the text in the server, once a piece has shown it (MariaDB, MySQL).
+    address: Option<u64>,
 }
 
 impl Message {
@@ -61,6 +66,11 @@ impl Message {
         self.complete |= flags & flag::LAST != 0 && flags & flag::UNREADABLE == 0;
     }
 
+    /// Whether all of the text that is to be recorded has arrived.
+    pub(super) fn is_complete(&self) -> bool {
+        self.complete
+    }
+
     /// Whether the text was given at all.
     pub(super) fn is_empty(&self) -> bool {
         self.bytes.is_empty() && self.len.unwrap_or(0) == 0
@@ -80,16 +90,14 @@ impl Message {
         self.gap || !self.complete || self.len() > self.recorded()
     }
 
-    /// Where the text without the white space at its start begins (`my_isspace`), which is where
-    /// MariaDB and MySQL count from.
-    pub(super) fn trimmed(&self) -> u64 {
+    /// Where the next piece starts. MariaDB and MySQL leave out the white space before the first
+    /// (`my_isspace`).
+    fn next_start(&self) -> u64 {
+        if self.used > 0 {
+            return self.used;
+        }
         let is_space = |byte: &u8| matches!(byte, b' ' | b'\t'..=b'\r');
         self.bytes.iter().take_while(|byte| is_space(byte)).count() as u64
-    }
-
-    /// How far rows have been made of it.
-    pub(super) fn used(&self) -> u64 {
-        self.used
     }
 
     /// Whether a statement remains of which no row was made.
@@ -115,9 +123,45 @@ impl Message {
         self.cut(until)
     }
 
-    /// What stands before `start`.
-    pub(super) fn before(&mut self, start: u64) -> Option<Text> {
-        self.cut(start)
+    /// The piece that the server says is `len` bytes at `address`, and what stands between the last
+    /// piece and it: nothing, unless an end was lost.
+    pub(super) fn piece_at(&mut self, address: u64, len: u64) -> (Option<Text>, Option<Text>) {
+        let start = self.next_start();
+        // What EXECUTE runs has a text of its own elsewhere, so the address says nothing about the
+        // client's.
+        if self.is_execute(start) {
+            return (None, self.next_piece(start));
+        }
+        let base = *self.address.get_or_insert(address.wrapping_sub(start));
+        let at = address.wrapping_sub(base);
+        if at < start || at > self.len() {
+            return (None, self.next_piece(start));
+        }
+        let before = if at > start { self.cut(at) } else { None };
+        (before, self.piece(at.saturating_add(len), Dialect::Mysql))
+    }
+
+    /// The next piece as the text itself shows it.
+    fn next_piece(&mut self, start: u64) -> Option<Text> {
+        let end = self.at(start).map_or(self.len(), |start| statement_end(&self.bytes, Dialect::Mysql, start) as u64);
+        self.piece(end, Dialect::Mysql)
+    }
+
+    /// Whether the next piece runs a prepared statement by its name.
+    pub(super) fn is_execute_next(&self) -> bool {
+        self.is_execute(self.next_start())
+    }
+
+    /// Whether the next piece is the last.
+    pub(super) fn is_last(&self) -> bool {
+        let end = self.at(self.next_start()).map(|start| statement_end(&self.bytes, Dialect::Mysql, start));
+        end.is_none_or(|end| next_statement(&self.bytes, Dialect::Mysql, end).is_none())
+    }
+
+    fn is_execute(&self, start: u64) -> bool {
+        let word = self.at(start).and_then(|start| next_statement(&self.bytes, Dialect::Mysql, start));
+        let word = word.and_then(|word| self.bytes.get(word..word + EXECUTE.len()));
+        word.is_some_and(|word| word.eq_ignore_ascii_case(EXECUTE))
     }
 
     /// All that remains.

@@ -79,6 +79,8 @@ struct Open {
     begin: Begin,
     /// Whether an end was seen already: a MariaDB text ends once for each of its pieces.
     ended: bool,
+    /// An end from within the command, which counts if the command reports none of its own.
+    within: Option<(End, Vec<u8>)>,
 }
 
 /// What is kept of one thread that serves sessions.
@@ -99,13 +101,15 @@ pub struct Assembler {
     clock: Clock,
     targets: HashMap<u32, Target>,
     threads: HashMap<u64, Thread>,
+    /// By target and command: the least stack that an end from within was away from the command.
+    nearest: HashMap<(u32, u32), u32>,
 }
 
 impl Assembler {
     /// Numbers its rows from `next_seq` on.
     #[must_use]
     pub fn new(host_name: String, next_seq: i64, clock: Clock) -> Self {
-        Self { host_name, next_seq, clock, targets: HashMap::new(), threads: HashMap::new() }
+        Self { host_name, next_seq, clock, targets: HashMap::new(), threads: HashMap::new(), nearest: HashMap::new() }
     }
 
     /// Makes a server binary known, before any of its records is given.
@@ -147,6 +151,7 @@ impl Assembler {
                 self.close(&mut thread, out);
                 return;
             }
+            Record::CommandEnd(_) => self.close(&mut thread, out),
         }
         self.threads.insert(header.pid_tgid, thread);
     }
@@ -172,12 +177,14 @@ impl Assembler {
         let arrival = postgres::arrival_us(begin.statement_start);
         let first = begin.header.flags & flag::PIECE == 0;
         let time_us = arrival.filter(|arrival| first && *arrival <= wall).unwrap_or(wall);
-        thread.open = Some(Open { call: begin.header.call, time_us, begin: *begin, ended: false });
+        thread.open = Some(Open { call: begin.header.call, time_us, begin: *begin, ended: false, within: None });
     }
 
     fn text(thread: &mut Thread, text: &Text, data: &[u8]) {
         let call = text.header.call;
-        if thread.message.as_ref().is_none_or(|message| message.call != call) {
+        // A prepared statement's text comes with each end from within, so it may come again.
+        let again = text.offset == 0 && thread.message.as_ref().is_some_and(Message::is_complete);
+        if again || thread.message.as_ref().is_none_or(|message| message.call != call) {
             thread.message = Some(Message::starting(call));
         }
         if let Some(message) = &mut thread.message {
@@ -212,9 +219,13 @@ impl Assembler {
 
     /// Ends what is still open when something else begins on the same thread.
     fn close(&mut self, thread: &mut Thread, out: &mut Vec<Event>) {
-        let Some(open) = thread.open.as_ref() else { return };
-        if postgres::is_suspended(open) {
+        let Some(open) = thread.open.clone() else { return };
+        if postgres::is_suspended(&open) {
             self.postgres_suspended(thread, out);
+        } else if let Some((end, message)) = thread.open.as_mut().and_then(|open| open.within.take()) {
+            self.mysql_ended(thread, &end, &message, out);
+        } else if self.engine(&open.begin.header) != Some(engine::POSTGRES) && !command::reports_end(open.begin.command) {
+            self.mysql_closed(thread, out);
         } else if !open.ended || thread.message.as_ref().is_some_and(|message| message.has_more(open.begin.command)) {
             self.unfinished(thread, Status::Unknown, out);
         }

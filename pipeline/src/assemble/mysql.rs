@@ -6,24 +6,47 @@ use capture_common::{
 };
 
 use super::{Assembler, Thread, command, message::Message, row};
-use crate::flow::{Dialect, Event, Kind, Status, Text};
+use crate::flow::{Event, Kind, Status};
 
 impl Assembler {
     pub(super) fn mysql_end(&mut self, thread: &mut Thread, end: &End, data: &[u8], out: &mut Vec<Event>) {
+        if end.header.flags & flag::NESTED != 0 && !self.counts(thread, end) {
+            if let Some(open) = &mut thread.open {
+                open.within = Some((*end, data.to_vec()));
+            }
+            return;
+        }
+        self.mysql_ended(thread, end, data, out);
+    }
+
+    /// Whether an end from within is the command's own. A prepared statement reports its end one call
+    /// below the command; whatever a stored program inside it runs reports from deeper in the stack.
+    /// `EXECUTE` in a text is followed by the command's own report, unless it comes last there.
+    fn counts(&mut self, thread: &Thread, end: &End) -> bool {
+        if command::has_pieces(end.source)
+            && !thread.message.as_ref().is_some_and(|message| message.is_execute_next() && message.is_last())
+        {
+            return false;
+        }
+        let nearest = self.nearest.entry((end.header.target, end.source)).or_insert(u32::MAX);
+        *nearest = end.tag.min(*nearest);
+        end.tag == *nearest
+    }
+
+    /// A row for an end that counts.
+    pub(super) fn mysql_ended(&mut self, thread: &mut Thread, end: &End, data: &[u8], out: &mut Vec<Event>) {
         let time_us = self.clock.wall_us(end.header.time_ns);
         let Some(open) = thread.open.as_mut() else { return };
         let start_us = open.time_us;
         // The next piece starts where this one ends.
         open.time_us = time_us;
         open.ended = true;
+        open.within = None;
         let number = end.source;
-        if number == command::COM_STMT_PREPARE && end.outcome != outcome::ERROR {
-            return;
-        }
-        let pieces = command::has_pieces(number);
         let failed = end.outcome == outcome::ERROR;
         let (before, text) = match &mut thread.message {
-            Some(message) if pieces => pieces_of(message, end, failed),
+            // A failure ends the whole text: the server throws the rest away.
+            Some(message) if command::has_pieces(number) && !failed => message.piece_at(end.piece_address, end.piece_len),
             Some(message) if !message.is_empty() => (None, message.rest()),
             _ => (None, None),
         };
@@ -46,6 +69,18 @@ impl Assembler {
         self.push(thread, event, out);
     }
 
+    /// A command that runs no SQL is over, and no error was reported: it went well. When it ended was
+    /// not seen. Preparing a statement runs nothing, so it is no row.
+    pub(super) fn mysql_closed(&mut self, thread: &mut Thread, out: &mut Vec<Event>) {
+        let Some(open) = thread.open.take() else { return };
+        if open.ended || open.begin.command == command::COM_STMT_PREPARE {
+            return;
+        }
+        let mut event = self.event(thread, open.time_us, Kind::Query, command::mysql(open.begin.command));
+        event.text = thread.message.as_mut().filter(|message| !message.is_empty()).and_then(Message::rest);
+        self.push(thread, event, out);
+    }
+
     pub(super) fn mysql_failure(&mut self, thread: &mut Thread, end: &End, data: &[u8], out: &mut Vec<Event>) {
         let time_us = self.clock.wall_us(end.header.time_ns);
         thread.message = None;
@@ -59,18 +94,6 @@ impl Assembler {
         error(&mut event, end, data);
         self.push(thread, event, out);
     }
-}
-
-/// What of the text stands before the piece that ended (nothing, unless an end was lost), and the piece.
-fn pieces_of(message: &mut Message, end: &End, failed: bool) -> (Option<Text>, Option<Text>) {
-    let start = message.trimmed() + end.piece_offset;
-    let before = if start > message.used() && message.used() > 0 {
-        message.before(start)
-    } else {
-        None
-    };
-    let piece = if failed { message.rest() } else { message.piece(start + end.piece_len, Dialect::Mysql) };
-    (before, piece)
 }
 
 fn error(event: &mut Event, end: &End, data: &[u8]) {

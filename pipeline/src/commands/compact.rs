@@ -7,13 +7,13 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use chrono::Utc;
 use rusqlite::types::ValueRef;
 
 use crate::compact;
 use crate::output::{Format, Output};
 use crate::store::catalog::{ArchiveFile, Catalog};
 use crate::store::{Options, Store};
+use crate::time::now_us;
 
 /// Flags of `compact`.
 #[derive(Debug, clap::Args)]
@@ -36,13 +36,13 @@ const COLUMNS: [&str; 6] = ["path", "rows", "bytes", "first_seq", "last_seq", "s
 pub fn run(args: &Args, dir: &Path) -> anyhow::Result<ExitCode> {
     // First, since to open a store makes one where there is none.
     let mut catalog = Catalog::open(dir)?;
-    let now_us = Utc::now().timestamp_micros();
+    let now = now_us();
     if args.seal {
-        Store::open(dir, Options::default(), now_us)
-            .and_then(|mut store| store.seal(now_us))
+        Store::open(dir, Options::default(), now)
+            .and_then(|mut store| store.seal(now))
             .context("cannot seal the open segment, which needs that no recorder is running")?;
     }
-    let files = compact::run(dir, &mut catalog, now_us)?;
+    let files = compact::run(dir, &mut catalog, now)?;
     let mut output = Output::stdout();
     let mut rows = output.rows(args.format, COLUMNS.map(str::to_owned).into())?;
     for file in &files {

@@ -3,3 +3,6 @@
 pub mod record;
 pub mod servers;
 pub mod doctor;
+pub mod tail;
+pub mod query;
+pub mod compact;

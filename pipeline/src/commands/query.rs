@@ -7,13 +7,13 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use chrono::Utc;
 use rusqlite::types::{Value, ValueRef};
 
 use crate::output::{Format, Output};
 use crate::query::{self, DefaultValue, Question};
 use crate::store::error::sqlite;
 use crate::store::reader::Reader;
+use crate::time::now_us;
 
 /// Flags of `query`.
 #[derive(Debug, clap::Args)]
@@ -45,15 +45,24 @@ pub fn run(args: &Args, dir: &Path) -> anyhow::Result<ExitCode> {
         None => list(&mut output, args.format)?,
         Some(name) => {
             let question = query::find(name)?;
-            let values = question.bind(&args.params, Utc::now().timestamp_micros())?;
-            answer(&Reader::open(dir)?, &question, &values, &mut output, args.format)?;
+            let values = question.bind(&args.params, now_us())?;
+            answer(
+                &Reader::open(dir)?,
+                &question,
+                &values,
+                &mut output,
+                args.format,
+            )?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
 fn list<W: Write>(output: &mut Output<W>, format: Format) -> anyhow::Result<()> {
-    let mut rows = output.rows(format, vec!["name".into(), "parameters".into(), "question".into()])?;
+    let mut rows = output.rows(
+        format,
+        vec!["name".into(), "parameters".into(), "question".into()],
+    )?;
     for question in query::questions()? {
         let parameters: Vec<String> = question
             .header
@@ -80,15 +89,22 @@ fn answer<W: Write>(
     format: Format,
 ) -> anyhow::Result<()> {
     let failed = || sqlite(reader.path(), "answer the question");
-    let mut statement = reader.connection().prepare(question.sql).map_err(failed())?;
+    let mut statement = reader
+        .connection()
+        .prepare(question.sql)
+        .map_err(failed())?;
     let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let width = columns.len();
-    let values: Vec<(&str, &dyn rusqlite::ToSql)> =
-        values.iter().map(|(name, value)| (name.as_str(), value as &dyn rusqlite::ToSql)).collect();
+    let values: Vec<(&str, &dyn rusqlite::ToSql)> = values
+        .iter()
+        .map(|(name, value)| (name.as_str(), value as &dyn rusqlite::ToSql))
+        .collect();
     let mut found = statement.query(values.as_slice()).map_err(failed())?;
     let mut rows = output.rows(format, columns)?;
     while let Some(row) = found.next().map_err(failed())? {
-        let row = (0..width).map(|index| row.get_ref(index)).collect::<rusqlite::Result<Vec<ValueRef<'_>>>>();
+        let row = (0..width)
+            .map(|index| row.get_ref(index))
+            .collect::<rusqlite::Result<Vec<ValueRef<'_>>>>();
         rows.row(&row.map_err(failed())?)?;
     }
     rows.finish()?;
@@ -122,7 +138,8 @@ mod tests {
                 .map(|parameter| (parameter.name.clone(), "2026-11-22".to_owned()))
                 .collect();
             let values = question.bind(&given, 0).unwrap();
-            let shown = output(|output| answer(&reader, &question, &values, output, Format::Csv).unwrap());
+            let shown =
+                output(|output| answer(&reader, &question, &values, output, Format::Csv).unwrap());
             assert_eq!(shown.lines().count(), 1, "{}: {shown}", question.name);
         }
     }
@@ -131,7 +148,9 @@ mod tests {
     fn the_list_names_every_question() {
         let shown = output(|output| list(output, Format::Json).unwrap());
         assert_eq!(shown.lines().count(), query::questions().unwrap().len());
-        assert!(shown.contains(r#"{"name":"activity_of_user","parameters":"user [since] [until]","question":"What "#));
+        assert!(shown.contains(
+            r#"{"name":"activity_of_user","parameters":"user [since] [until]","question":"What "#
+        ));
     }
 
     #[test]

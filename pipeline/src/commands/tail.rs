@@ -82,9 +82,15 @@ impl Follower {
     fn behind(reader: &Reader, count: i64) -> Result<Self, StoreError> {
         let last: i64 = reader
             .connection()
-            .query_row("SELECT coalesce(max(last_seq), 0) FROM segments", [], |row| row.get(0))
+            .query_row(
+                "SELECT coalesce(max(last_seq), 0) FROM segments",
+                [],
+                |row| row.get(0),
+            )
             .map_err(sqlite(reader.path(), "find the newest event"))?;
-        Ok(Self { seq: (last - count).max(0) })
+        Ok(Self {
+            seq: (last - count).max(0),
+        })
     }
 
     /// Shows what follows, at most [`PAGE_ROWS`]; gives how many rows that was.
@@ -99,20 +105,29 @@ impl Follower {
             Format::Text => TEXT_COLUMNS.to_vec(),
             Format::Json => view_columns().collect(),
         };
-        let sql = format!("SELECT seq, {} FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2", columns.join(", "));
+        let sql = format!(
+            "SELECT seq, {} FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+            columns.join(", ")
+        );
         let mut statement = reader.connection().prepare_cached(&sql).map_err(failed())?;
         let mut rows = statement.query([self.seq, PAGE_ROWS]).map_err(failed())?;
         let mut shown = 0;
         while let Some(row) = rows.next().map_err(failed())? {
             let seq: i64 = row.get(0).map_err(failed())?;
             if seq > self.seq + 1 {
-                tracing::warn!(first = self.seq + 1, last = seq - 1, "events are no longer in SQLite");
+                tracing::warn!(
+                    first = self.seq + 1,
+                    last = seq - 1,
+                    "events are no longer in SQLite"
+                );
             }
             match format {
                 Format::Text => output.line(&line(row).map_err(failed())?)?,
                 Format::Json => {
                     let values = (1..=columns.len()).map(|index| row.get_ref(index));
-                    let values = values.collect::<rusqlite::Result<Vec<ValueRef<'_>>>>().map_err(failed())?;
+                    let values = values
+                        .collect::<rusqlite::Result<Vec<ValueRef<'_>>>>()
+                        .map_err(failed())?;
                     output.json(&columns, &values)?;
                 }
             }
@@ -144,7 +159,10 @@ const TEXT_COLUMNS: [&str; 15] = [
 
 /// `TIME SYSTEM USER@DATABASE from CLIENT: STATUS, ROWS, DURATION: TEXT`
 fn line(row: &Row<'_>) -> rusqlite::Result<String> {
-    let text = |place: usize| row.get_ref(place).and_then(|value| Ok(value.as_str_or_null()?));
+    let text = |place: usize| {
+        row.get_ref(place)
+            .and_then(|value| Ok(value.as_str_or_null()?))
+    };
     let number = |place: usize| row.get::<_, Option<i64>>(place);
     let mut line = text(1)?.unwrap_or_default().to_owned();
     // Writing to a String cannot fail.
@@ -156,7 +174,11 @@ fn line(row: &Row<'_>) -> rusqlite::Result<String> {
     }
     if let Some(system) = text(4)? {
         let user = name(text(5)?);
-        add(format_args!(" {system} {user}@{} from {}", name(text(6)?), name(text(7)?)));
+        add(format_args!(
+            " {system} {user}@{} from {}",
+            name(text(6)?),
+            name(text(7)?)
+        ));
     }
     if kind == "query" {
         add(format_args!(": {}", text(8)?.unwrap_or_default()));

@@ -12,10 +12,13 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use arrow_array::builder::{BinaryBuilder, BooleanBuilder, Int64Builder, StringBuilder, StringDictionaryBuilder};
+use arrow_array::builder::{
+    BinaryBuilder, BooleanBuilder, Int64Builder, StringBuilder, StringDictionaryBuilder,
+};
 use arrow_array::types::Int32Type;
 use arrow_array::{
-    ArrayRef, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    ArrayRef, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
 };
 use arrow_schema::ArrowError;
 use rusqlite::types::Value;
@@ -27,8 +30,16 @@ use super::CompactError;
 use super::rows::Fields;
 
 /// Columns that have a field of the same name, but say something else when it is NULL or a number.
-const NOT_PLAIN: [&str; 8] =
-    ["seq", "time", "kind", "status", "message_seq", "fingerprint", "class", "db_operation_name"];
+const NOT_PLAIN: [&str; 8] = [
+    "seq",
+    "time",
+    "kind",
+    "status",
+    "message_seq",
+    "fingerprint",
+    "class",
+    "db_operation_name",
+];
 
 /// A column that shows a field as it is stored.
 struct Plain {
@@ -51,7 +62,9 @@ impl Plain {
             .iter()
             .filter(|column| !NOT_PLAIN.contains(&column.name))
             .filter_map(|column| {
-                let field = Field::ALL.into_iter().find(|field| field.name() == column.name)?;
+                let field = Field::ALL
+                    .into_iter()
+                    .find(|field| field.name() == column.name)?;
                 let values = match column.kind {
                     Type::Integer | Type::Time => PlainValues::Integer(Int64Builder::new()),
                     Type::Boolean => PlainValues::Boolean(BooleanBuilder::new()),
@@ -123,7 +136,11 @@ struct Keyed<T> {
 
 impl<T> Default for Keyed<T> {
     fn default() -> Self {
-        Self { keys: Vec::new(), values: Vec::new(), places: HashMap::new() }
+        Self {
+            keys: Vec::new(),
+            values: Vec::new(),
+            places: HashMap::new(),
+        }
     }
 }
 
@@ -157,7 +174,10 @@ impl<T: Clone> Keyed<T> {
     }
 
     /// The values as one array entry for each row.
-    fn spread<'v, V: 'v>(&'v self, value: impl Fn(&'v T) -> Option<V>) -> impl Iterator<Item = Option<V>> {
+    fn spread<'v, V: 'v>(
+        &'v self,
+        value: impl Fn(&'v T) -> Option<V>,
+    ) -> impl Iterator<Item = Option<V>> {
         self.keys.iter().map(move |key| {
             let place = usize::try_from((*key)?).ok()?;
             value(self.values.get(place)?)
@@ -184,7 +204,10 @@ pub(super) struct Batch {
 
 impl Batch {
     pub(super) fn new() -> Self {
-        Self { plain: Plain::all(), ..Self::default() }
+        Self {
+            plain: Plain::all(),
+            ..Self::default()
+        }
     }
 
     pub(super) fn rows(&self) -> usize {
@@ -226,7 +249,8 @@ impl Batch {
         self.time.push(fields.required(Field::Time)?);
         self.kind.push(place(fields, Field::Kind, KINDS)?);
         self.status.push(place(fields, Field::Status, STATUSES)?);
-        self.message_seq.push(fields.integer(Field::MessageSeq)?.unwrap_or(fields.seq));
+        self.message_seq
+            .push(fields.integer(Field::MessageSeq)?.unwrap_or(fields.seq));
         let raw = fields.bytes(Field::QueryRaw)?;
         self.bytes += raw.map_or(0, <[u8]>::len);
         self.query_raw.append_option(raw);
@@ -263,20 +287,30 @@ impl Batch {
                 continue;
             };
             let array = match column.kind {
-                Type::Word => self.sessions.words(&session_keys, |facts| as_text(&facts[index]))?,
-                Type::Integer | Type::Time | Type::Boolean => {
-                    Arc::new(self.sessions.spread(|facts| as_integer(&facts[index])).collect::<Int64Array>())
-                }
-                Type::Text | Type::Bytes => {
-                    Arc::new(self.sessions.spread(|facts| as_text(&facts[index])).collect::<StringArray>())
-                }
+                Type::Word => self
+                    .sessions
+                    .words(&session_keys, |facts| as_text(&facts[index]))?,
+                Type::Integer | Type::Time | Type::Boolean => Arc::new(
+                    self.sessions
+                        .spread(|facts| as_integer(&facts[index]))
+                        .collect::<Int64Array>(),
+                ),
+                Type::Text | Type::Bytes => Arc::new(
+                    self.sessions
+                        .spread(|facts| as_text(&facts[index]))
+                        .collect::<StringArray>(),
+                ),
             };
             arrays.insert(*name, array);
         }
 
         let shape_keys = Int32Array::from(self.shapes.keys.clone());
         let mut shape = |name, word: fn(&Shape) -> &Option<String>| -> Result<(), ArrowError> {
-            arrays.insert(name, self.shapes.words(&shape_keys, |shape| word(shape).as_deref())?);
+            arrays.insert(
+                name,
+                self.shapes
+                    .words(&shape_keys, |shape| word(shape).as_deref())?,
+            );
             Ok(())
         };
         shape("db_query_template", |shape| &shape.template)?;
@@ -285,15 +319,25 @@ impl Batch {
         shape("db_operation_name", |shape| &shape.db_operation_name)?;
 
         let command_keys = Int32Array::from(self.commands.keys.clone());
-        arrays.insert("command", self.commands.words(&command_keys, |word| Some(word.as_ref()))?);
+        arrays.insert(
+            "command",
+            self.commands
+                .words(&command_keys, |word| Some(word.as_ref()))?,
+        );
         let of = |keys: Vec<i32>, words: &[&'static str]| {
-            dictionary(&Int32Array::from(keys), words.iter().map(|&word| Some(word)).collect())
+            dictionary(
+                &Int32Array::from(keys),
+                words.iter().map(|&word| Some(word)).collect(),
+            )
         };
         arrays.insert("kind", of(self.kind, KINDS)?);
         arrays.insert("status", of(self.status, STATUSES)?);
 
         arrays.insert("seq", Arc::new(Int64Array::from(self.seq)));
-        arrays.insert("time", Arc::new(TimestampMicrosecondArray::from(self.time).with_timezone(TIME_ZONE)));
+        arrays.insert(
+            "time",
+            Arc::new(TimestampMicrosecondArray::from(self.time).with_timezone(TIME_ZONE)),
+        );
         arrays.insert("message_seq", Arc::new(Int64Array::from(self.message_seq)));
         arrays.insert("db_query_text", Arc::new(self.query_text.finish()));
         arrays.insert("db_query_raw", Arc::new(self.query_raw.finish()));

@@ -46,7 +46,11 @@ impl Lock {
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => Err(CompactError::Busy { path }),
-            Err(TryLockError::Error(source)) => Err(CompactError::File { doing: "lock", path, source }),
+            Err(TryLockError::Error(source)) => Err(CompactError::File {
+                doing: "lock",
+                path,
+                source,
+            }),
         }
     }
 }
@@ -55,7 +59,9 @@ impl Lock {
 pub(super) fn sweep(dir: &Path) -> Result<(), CompactError> {
     let archive = dir.join(ARCHIVE);
     for folder in entries(&archive)? {
-        let is_date = folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with("date="));
+        let is_date = folder
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with("date="));
         if !is_date || !folder.is_dir() {
             continue;
         }
@@ -73,7 +79,11 @@ pub(super) fn sweep(dir: &Path) -> Result<(), CompactError> {
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, CompactError> {
-    let list = || fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<PathBuf>>>();
+    let list = || {
+        fs::read_dir(folder)?
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect::<io::Result<Vec<PathBuf>>>()
+    };
     list().map_err(failed("list", folder))
 }
 
@@ -134,22 +144,40 @@ fn write_rows(path: &Path, catalog: &Catalog, part: &Part) -> Result<(i64, Strin
         .map_err(failed("create", path))?;
     let properties = writer_properties(&part.facts());
     let mut writer =
-        ArrowWriter::try_new(Hashed::new(file), schema::arrow::schema(), Some(properties)).map_err(parquet)?;
-    let found = rows::read(catalog.connection(), part, |batch| writer.write(&batch).map_err(parquet))?;
+        ArrowWriter::try_new(Hashed::new(file), schema::arrow::schema(), Some(properties))
+            .map_err(parquet)?;
+    let found = rows::read(catalog.connection(), part, |batch| {
+        writer.write(&batch).map_err(parquet)
+    })?;
     if found != part.rows.rows {
-        return Err(CompactError::RowCount { segment_id, path: part.path(), expected: part.rows.rows, found });
+        return Err(CompactError::RowCount {
+            segment_id,
+            path: part.path(),
+            expected: part.rows.rows,
+            found,
+        });
     }
-    writer.into_inner().map_err(parquet)?.finish().map_err(failed("write", path))
+    writer
+        .into_inner()
+        .map_err(parquet)?
+        .finish()
+        .map_err(failed("write", path))
 }
 
 fn sync_folder(folder: &Path) -> Result<(), CompactError> {
-    File::open(folder).and_then(|opened| opened.sync_all()).map_err(failed("sync", folder))
+    File::open(folder)
+        .and_then(|opened| opened.sync_all())
+        .map_err(failed("sync", folder))
 }
 
 /// Names the deed and the file of an error of the system; for `map_err`.
 fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CompactError {
     let path = path.to_owned();
-    move |source| CompactError::File { doing, path, source }
+    move |source| CompactError::File {
+        doing,
+        path,
+        source,
+    }
 }
 
 /// A file that hashes what is written to it.
@@ -161,12 +189,19 @@ struct Hashed {
 
 impl Hashed {
     fn new(file: File) -> Self {
-        Self { file: BufWriter::new(file), hash: Sha256::new(), bytes: 0 }
+        Self {
+            file: BufWriter::new(file),
+            hash: Sha256::new(),
+            bytes: 0,
+        }
     }
 
     /// Makes the file last; gives its size and hash.
     fn finish(self) -> io::Result<(i64, String)> {
-        self.file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        self.file
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error)?
+            .sync_all()?;
         let hash = self.hash.finalize();
         Ok((self.bytes, format!("{hash:x}")))
     }

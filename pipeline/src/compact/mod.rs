@@ -38,7 +38,7 @@ pub enum CompactError {
         path: PathBuf,
     },
     /// The database does not do its part.
-    #[error(transparent)]
+    #[error("cannot use the catalogue")]
     Store(#[from] StoreError),
     /// A segment's rows cannot be read.
     #[error("cannot read segment {segment_id}")]
@@ -118,6 +118,29 @@ pub enum CompactError {
     },
 }
 
+impl CompactError {
+    /// One thing to try, for a person. That of a [`StoreError`] is its own.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Busy { .. } => {
+                Some("the recorder compacts by itself; try again when it has done so")
+            }
+            Self::File { .. } => {
+                Some("check the space on the disk, and who may write to the folder")
+            }
+            Self::Dangling { .. } | Self::BadField { .. } | Self::NoDate { .. } => Some(
+                "the segment stays in SQLite as it is; check the database with: pragma integrity_check",
+            ),
+            Self::Store(_)
+            | Self::Read { .. }
+            | Self::Parquet { .. }
+            | Self::Schema { .. }
+            | Self::RowCount { .. } => None,
+        }
+    }
+}
+
 /// Compacts every sealed segment of the trail in `dir`, oldest first; gives the files made, in order.
 ///
 /// `now_us` (microseconds since the Unix epoch) is when the catalogue says that it happened; it is in no file.
@@ -125,7 +148,11 @@ pub enum CompactError {
 /// # Errors
 /// The first that happens; segments done before it stay done. [`CompactError::Busy`] when another
 /// thread or process compacts the same trail.
-pub fn run(dir: &Path, catalog: &mut Catalog, now_us: i64) -> Result<Vec<ArchiveFile>, CompactError> {
+pub fn run(
+    dir: &Path,
+    catalog: &mut Catalog,
+    now_us: i64,
+) -> Result<Vec<ArchiveFile>, CompactError> {
     let _held = execute::Lock::take(dir)?;
     execute::sweep(dir)?;
     let mut files = Vec::new();

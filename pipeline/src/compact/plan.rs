@@ -101,8 +101,16 @@ pub fn parts(segment_id: i64, days: &[DayRows]) -> Result<Vec<Part>, CompactErro
     days.into_iter()
         .zip(1..)
         .map(|(rows, number)| {
-            let date = date(rows.day).ok_or(CompactError::NoDate { segment_id, day: rows.day })?;
-            Ok(Part { segment_id, number, date, rows })
+            let date = date(rows.day).ok_or(CompactError::NoDate {
+                segment_id,
+                day: rows.day,
+            })?;
+            Ok(Part {
+                segment_id,
+                number,
+                date,
+                rows,
+            })
         })
         .collect()
 }
@@ -118,7 +126,12 @@ mod tests {
     use super::*;
 
     fn rows(day: i64) -> DayRows {
-        let span = Span { first_seq: 1, last_seq: 2, first_time_us: day * DAY_US, last_time_us: day * DAY_US + 1 };
+        let span = Span {
+            first_seq: 1,
+            last_seq: 2,
+            first_time_us: day * DAY_US,
+            last_time_us: day * DAY_US + 1,
+        };
         DayRows { day, rows: 2, span }
     }
 
@@ -126,13 +139,20 @@ mod tests {
     fn a_segment_becomes_a_file_for_each_date() {
         let parts = parts(7, &[rows(20_780), rows(20_779)]).unwrap();
         let paths: Vec<String> = parts.iter().map(Part::path).collect();
-        assert_eq!(paths, ["archive/date=2026-11-22/7-1.parquet", "archive/date=2026-11-23/7-2.parquet"]);
+        assert_eq!(
+            paths,
+            [
+                "archive/date=2026-11-22/7-1.parquet",
+                "archive/date=2026-11-23/7-2.parquet"
+            ]
+        );
         assert_eq!(parts[0].bounds_us(), (20_779 * DAY_US, 20_780 * DAY_US));
     }
 
     #[test]
     fn dates() {
-        let check = |day: i64, expected: Option<&str>| assert_eq!(date(day).as_deref(), expected, "{day}");
+        let check =
+            |day: i64, expected: Option<&str>| assert_eq!(date(day).as_deref(), expected, "{day}");
         check(0, Some("1970-01-01"));
         check(-1, Some("1969-12-31"));
         check(20_779, Some("2026-11-22"));

@@ -49,7 +49,11 @@ pub fn days(connection: &Connection, segment_id: i64) -> Result<Vec<DayRows>, Co
                     first_time_us: row.get(4)?,
                     last_time_us: row.get(5)?,
                 };
-                Ok(DayRows { day: row.get(0)?, rows: row.get(1)?, span })
+                Ok(DayRows {
+                    day: row.get(0)?,
+                    rows: row.get(1)?,
+                    span,
+                })
             })?
             .collect::<rusqlite::Result<Vec<DayRows>>>()
     };
@@ -77,8 +81,14 @@ pub fn read(
         ))
         .map_err(failed)?;
     let (start, end) = part.bounds_us();
-    let mut rows =
-        statement.query(params![part.rows.span.first_seq, part.rows.span.last_seq, start, end]).map_err(failed)?;
+    let mut rows = statement
+        .query(params![
+            part.rows.span.first_seq,
+            part.rows.span.last_seq,
+            start,
+            end
+        ])
+        .map_err(failed)?;
     let mut batch = Batch::new();
     let mut count = 0;
     while let Some(row) = rows.next().map_err(failed)? {
@@ -123,14 +133,17 @@ impl<'c> Dictionaries<'c> {
             segment_id,
             commands,
             sessions: HashMap::new(),
-            session: connection
-                .prepare(&format!("SELECT {} FROM sessions WHERE session_key = ?1", session_names.join(", ")))?,
+            session: connection.prepare(&format!(
+                "SELECT {} FROM sessions WHERE session_key = ?1",
+                session_names.join(", ")
+            ))?,
             templates: HashMap::new(),
             template: connection.prepare(&format!(
                 "SELECT format, coalesce(template, format), fingerprint, class, db_operation_name
                  FROM templates_{segment_id} WHERE template_id = ?1"
             ))?,
-            normalised: connection.prepare("SELECT db_query_template FROM statements WHERE fingerprint = ?1")?,
+            normalised: connection
+                .prepare("SELECT db_query_template FROM statements WHERE fingerprint = ?1")?,
         })
     }
 
@@ -140,22 +153,37 @@ impl<'c> Dictionaries<'c> {
         let seq = row
             .get(Field::Seq as usize)
             .map_err(|source| CompactError::Read { segment_id, source })?;
-        let fields = Fields { row, segment_id, seq };
+        let fields = Fields {
+            row,
+            segment_id,
+            seq,
+        };
         let read = |source| CompactError::Read { segment_id, source };
 
         let session = match fields.integer(Field::SessionKey)? {
-            Some(key) => Some((key, self.session(key).map_err(read)?.ok_or_else(|| fields.dangling("session", key))?)),
+            Some(key) => Some((
+                key,
+                self.session(key)
+                    .map_err(read)?
+                    .ok_or_else(|| fields.dangling("session", key))?,
+            )),
             None => None,
         };
         batch.session(session.as_ref().map(|(key, facts)| (*key, facts)));
 
         let command_id = fields.required(Field::CommandId)?;
-        let command = self.commands.get(&command_id).ok_or_else(|| fields.dangling("command", command_id))?;
+        let command = self
+            .commands
+            .get(&command_id)
+            .ok_or_else(|| fields.dangling("command", command_id))?;
         batch.command(command_id, command);
 
         let text = fields.text(Field::QueryText)?;
         if let Some(key) = fields.integer(Field::TemplateId)? {
-            let template = self.template(key).map_err(read)?.ok_or_else(|| fields.dangling("template", key))?;
+            let template = self
+                .template(key)
+                .map_err(read)?
+                .ok_or_else(|| fields.dangling("template", key))?;
             batch.shape(Some(key), &template.shape);
             match text {
                 Some(text) => batch.text(Some(text)),
@@ -184,8 +212,16 @@ impl<'c> Dictionaries<'c> {
             .normalised
             .query_row([&fingerprint], |row| row.get(0))
             .optional()
-            .map_err(|source| CompactError::Read { segment_id: self.segment_id, source })?;
-        Ok(Some(Shape { template, fingerprint, class, db_operation_name }))
+            .map_err(|source| CompactError::Read {
+                segment_id: self.segment_id,
+                source,
+            })?;
+        Ok(Some(Shape {
+            template,
+            fingerprint,
+            class,
+            db_operation_name,
+        }))
     }
 
     fn session(&mut self, key: i64) -> rusqlite::Result<Option<Rc<Vec<Value>>>> {
@@ -194,7 +230,11 @@ impl<'c> Dictionaries<'c> {
         }
         let facts = self
             .session
-            .query_row([key], |row| (0..SESSION_FIELDS.len()).map(|index| row.get(index)).collect())
+            .query_row([key], |row| {
+                (0..SESSION_FIELDS.len())
+                    .map(|index| row.get(index))
+                    .collect()
+            })
             .optional()?
             .map(Rc::new);
         if let Some(facts) = &facts {
@@ -219,7 +259,10 @@ impl<'c> Dictionaries<'c> {
                     class: row.get(3)?,
                     db_operation_name: row.get(4)?,
                 };
-                Ok(Template { format: row.get(0)?, shape: Rc::new(shape) })
+                Ok(Template {
+                    format: row.get(0)?,
+                    shape: Rc::new(shape),
+                })
             })
             .optional()?
             .map(Rc::new);
@@ -233,12 +276,15 @@ impl<'c> Dictionaries<'c> {
 /// The exact text of a row that has a template.
 fn rebuilt(format: &str, fields: &Fields<'_>) -> Result<String, CompactError> {
     if let Some(json) = fields.text(Field::Literals)? {
-        let literals: Vec<Cow<'_, str>> = serde_json::from_str(json).map_err(|_| fields.bad(Field::Literals))?;
+        let literals: Vec<Cow<'_, str>> =
+            serde_json::from_str(json).map_err(|_| fields.bad(Field::Literals))?;
         return Ok(rebuild(format, literals.iter().map(AsRef::as_ref)));
     }
     let mut literals = [""; LITERAL_FIELDS];
     for (place, literal) in literals.iter_mut().enumerate() {
-        *literal = fields.text(Field::ALL[Field::Literal1 as usize + place])?.unwrap_or_default();
+        *literal = fields
+            .text(Field::ALL[Field::Literal1 as usize + place])?
+            .unwrap_or_default();
     }
     Ok(rebuild(format, literals))
 }
@@ -253,7 +299,9 @@ pub(super) struct Fields<'r> {
 
 impl<'r> Fields<'r> {
     pub(super) fn integer(&self, field: Field) -> Result<Option<i64>, CompactError> {
-        self.value(field)?.as_i64_or_null().map_err(|_| self.bad(field))
+        self.value(field)?
+            .as_i64_or_null()
+            .map_err(|_| self.bad(field))
     }
 
     pub(super) fn required(&self, field: Field) -> Result<i64, CompactError> {
@@ -262,24 +310,40 @@ impl<'r> Fields<'r> {
 
     /// Text that is no UTF-8 has no place in a text field: it would be `query_raw`.
     pub(super) fn text(&self, field: Field) -> Result<Option<&'r str>, CompactError> {
-        self.value(field)?.as_str_or_null().map_err(|_| self.bad(field))
+        self.value(field)?
+            .as_str_or_null()
+            .map_err(|_| self.bad(field))
     }
 
     pub(super) fn bytes(&self, field: Field) -> Result<Option<&'r [u8]>, CompactError> {
-        self.value(field)?.as_blob_or_null().map_err(|_| self.bad(field))
+        self.value(field)?
+            .as_blob_or_null()
+            .map_err(|_| self.bad(field))
     }
 
     pub(super) fn bad(&self, field: Field) -> CompactError {
-        CompactError::BadField { segment_id: self.segment_id, seq: self.seq, field: field.name() }
+        CompactError::BadField {
+            segment_id: self.segment_id,
+            seq: self.seq,
+            field: field.name(),
+        }
     }
 
     fn dangling(&self, table: &'static str, key: i64) -> CompactError {
-        CompactError::Dangling { segment_id: self.segment_id, seq: self.seq, table, key }
+        CompactError::Dangling {
+            segment_id: self.segment_id,
+            seq: self.seq,
+            table,
+            key,
+        }
     }
 
     fn value(&self, field: Field) -> Result<ValueRef<'r>, CompactError> {
         self.row
             .get_ref(field as usize)
-            .map_err(|source| CompactError::Read { segment_id: self.segment_id, source })
+            .map_err(|source| CompactError::Read {
+                segment_id: self.segment_id,
+                source,
+            })
     }
 }

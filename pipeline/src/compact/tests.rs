@@ -1,4 +1,6 @@
-//! Every row of a segment against its Parquet row, and what a crash leaves behind.
+//! Every row of a segment against its Parquet row.
+
+mod crash;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,10 +24,19 @@ use crate::store::{Options, Store};
 /// 2026-11-22T00:00:00Z.
 const DAY_START_US: i64 = 20_779 * DAY_US;
 
+fn signed(number: usize) -> i64 {
+    i64::try_from(number).unwrap()
+}
+
 fn session(number: i64) -> Arc<Session> {
     let known = number % 3 != 0;
     Arc::new(Session {
-        db_system_name: if number % 2 == 0 { "postgresql" } else { "mariadb" }.into(),
+        db_system_name: if number % 2 == 0 {
+            "postgresql"
+        } else {
+            "mariadb"
+        }
+        .into(),
         server_version: known.then(|| "15.18".into()),
         host_name: "db1".into(),
         server_pid: 4000 + number,
@@ -35,22 +46,30 @@ fn session(number: i64) -> Arc<Session> {
         client_address: Some(if known { "192.0.2.7" } else { "local" }.into()),
         client_port: known.then_some(50_000 + number),
         application_name: known.then(|| "psql".into()),
-        dialect: if number % 2 == 0 { Dialect::Postgres } else { Dialect::Mysql },
+        dialect: if number % 2 == 0 {
+            Dialect::Postgres
+        } else {
+            Dialect::Mysql
+        },
     })
 }
 
 fn event(seq: i64, time_us: i64, text: &[u8]) -> Event {
     Event {
-        seq,
         message_seq: seq - i64::from(seq % 5 == 0 && seq > 1),
-        time_us,
-        kind: Kind::Query,
         session: Some(session(seq % 7)),
-        command: if seq % 2 == 0 { "simple" } else { "COM_QUERY" },
-        text: Some(Text { bytes: text.to_vec(), len: text.len() as u64 + 3, truncated: seq % 4 == 0 }),
+        text: Some(Text {
+            bytes: text.to_vec(),
+            len: text.len() as u64 + 3,
+            truncated: seq % 4 == 0,
+        }),
         parameters: (seq % 3 == 0).then(|| "[1,\"é\"]".into()),
         objects: (seq % 4 == 0).then(|| "[{\"table\":\"public.users\"}]".into()),
-        status: if seq % 6 == 0 { Status::Error } else { Status::Ok },
+        status: if seq % 6 == 0 {
+            Status::Error
+        } else {
+            Status::Ok
+        },
         status_code: (seq % 6 == 0).then(|| "42P01".into()),
         sqlstate: (seq % 6 == 0).then(|| "42P01".into()),
         error_message: (seq % 6 == 0).then(|| "relation \"x\" does not exist".into()),
@@ -59,18 +78,31 @@ fn event(seq: i64, time_us: i64, text: &[u8]) -> Event {
         duration_us: (seq % 9 != 0).then_some(seq * 1000),
         repeat_count: 1 + seq % 2,
         parent_seq: (seq % 8 == 0).then_some(seq - 1),
+        ..Event::new(
+            seq,
+            time_us,
+            Kind::Query,
+            if seq % 2 == 0 { "simple" } else { "COM_QUERY" },
+        )
     }
 }
 
 /// Statements of every kind that the store keeps in another way.
 fn texts() -> Vec<Vec<u8>> {
-    let list = |count: usize| (0..count).map(|i| format!("c{i} = 'v{i}'")).collect::<Vec<_>>().join(" or ");
+    let list = |count: usize| {
+        (0..count)
+            .map(|i| format!("c{i} = 'v{i}'"))
+            .collect::<Vec<_>>()
+            .join(" or ")
+    };
     vec![
         b"select 1".to_vec(),
         b"".to_vec(),
         b"  begin ;\n".to_vec(),
         b"select '100%', \"a%sb\" from t where x like 'y%' and 5 % 2 = 1".to_vec(),
-        "select 'zoë 🦀', /* comment\n */ 2 -- more".as_bytes().to_vec(),
+        "select 'zoë 🦀', /* comment\n */ 2 -- more"
+            .as_bytes()
+            .to_vec(),
         b"select 'caf\xe9' from latin1 where id = 7".to_vec(),
         b"select 'a\0b'".to_vec(),
         format!("select * from t where {}", list(8)).into_bytes(),
@@ -86,13 +118,25 @@ fn texts() -> Vec<Vec<u8>> {
 }
 
 fn events(times: impl Fn(i64) -> i64) -> Vec<Event> {
-    let mut events: Vec<Event> =
-        (1..).zip(texts()).map(|(seq, text)| event(seq, times(seq), &text)).collect();
-    let mut seq = events.len() as i64;
-    for (kind, command) in [(Kind::Lifecycle, "start"), (Kind::Loss, "ring_full"), (Kind::Connect, "connect")] {
+    let mut events: Vec<Event> = (1..)
+        .zip(texts())
+        .map(|(seq, text)| event(seq, times(seq), &text))
+        .collect();
+    let mut seq = signed(events.len());
+    for (kind, command) in [
+        (Kind::Lifecycle, "start"),
+        (Kind::Loss, "ring_full"),
+        (Kind::Connect, "connect"),
+    ] {
         seq += 1;
         let session = (kind == Kind::Connect).then(|| session(1));
-        events.push(Event { kind, command, session, text: None, ..event(seq, times(seq), b"") });
+        events.push(Event {
+            kind,
+            command,
+            session,
+            text: None,
+            ..event(seq, times(seq), b"")
+        });
     }
     events
 }
@@ -125,20 +169,38 @@ fn sqlite_rows(dir: &Path, sql: &str) -> Vec<Vec<Value>> {
 /// The segment's rows as the view shows them, in the order of the schema.
 fn view_rows(dir: &Path) -> Vec<Vec<Value>> {
     let schema = schema::arrow::schema();
-    let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-    sqlite_rows(dir, &format!("select {} from events order by seq", names.join(", ")))
+    let names: Vec<&str> = schema
+        .fields()
+        .iter()
+        .map(|field| field.name().as_str())
+        .collect();
+    sqlite_rows(
+        dir,
+        &format!("select {} from events order by seq", names.join(", ")),
+    )
 }
 
 /// The rows of a Parquet file, with its schema and metadata.
 fn parquet_rows(path: &Path) -> (Vec<Vec<Value>>, Vec<KeyValue>) {
     let builder = ParquetRecordBatchReaderBuilder::try_new(fs::File::open(path).unwrap()).unwrap();
     assert_eq!(builder.schema().fields(), schema::arrow::schema().fields());
-    let facts = builder.metadata().file_metadata().key_value_metadata().cloned().unwrap_or_default();
+    let facts = builder
+        .metadata()
+        .file_metadata()
+        .key_value_metadata()
+        .cloned()
+        .unwrap_or_default();
     let mut rows = Vec::new();
     for batch in builder.build().unwrap() {
         let batch = batch.unwrap();
         for row in 0..batch.num_rows() {
-            rows.push(batch.columns().iter().map(|column| value(column, row)).collect());
+            rows.push(
+                batch
+                    .columns()
+                    .iter()
+                    .map(|column| value(column, row))
+                    .collect(),
+            );
         }
     }
     (rows, facts)
@@ -150,7 +212,9 @@ fn value(column: &ArrayRef, row: usize) -> Value {
     }
     match column.data_type() {
         DataType::Int64 => Value::Integer(column.as_primitive::<Int64Type>().value(row)),
-        DataType::Timestamp(..) => Value::Integer(column.as_primitive::<TimestampMicrosecondType>().value(row)),
+        DataType::Timestamp(..) => {
+            Value::Integer(column.as_primitive::<TimestampMicrosecondType>().value(row))
+        }
         DataType::Boolean => Value::Integer(column.as_boolean().value(row).into()),
         DataType::Utf8 => Value::Text(column.as_string::<i32>().value(row).to_owned()),
         DataType::Binary => Value::Blob(column.as_binary::<i32>().value(row).to_vec()),
@@ -193,7 +257,10 @@ fn parquet_holds_the_exact_bytes_of_every_text() {
     let files = compact(dir.path());
     let (rows, _) = parquet_rows(&dir.path().join(&files[0].path));
     let schema = schema::arrow::schema();
-    let (text, raw) = (schema.index_of("db_query_text").unwrap(), schema.index_of("db_query_raw").unwrap());
+    let (text, raw) = (
+        schema.index_of("db_query_text").unwrap(),
+        schema.index_of("db_query_raw").unwrap(),
+    );
     let mut in_raw = 0;
     for (sent, row) in texts().iter().zip(&rows) {
         let stored = match (&row[raw], &row[text]) {
@@ -213,10 +280,20 @@ fn parquet_holds_the_exact_bytes_of_every_text() {
 fn sqlite_and_arrow_have_the_same_columns() {
     let dir = trail(events(|seq| DAY_START_US + seq), Options::default());
     let catalog = Catalog::open(dir.path()).unwrap();
-    let statement = catalog.connection().prepare("select * from events").unwrap();
-    let shown: Vec<&str> = statement.column_names().filter(|name| *name != "time_text").collect();
+    let statement = catalog
+        .connection()
+        .prepare("select * from events")
+        .unwrap();
+    let shown: Vec<&str> = statement
+        .column_names()
+        .filter(|name| *name != "time_text")
+        .collect();
     let schema = schema::arrow::schema();
-    let fields: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    let fields: Vec<&str> = schema
+        .fields()
+        .iter()
+        .map(|field| field.name().as_str())
+        .collect();
     assert_eq!(shown, fields);
 }
 
@@ -230,27 +307,44 @@ fn a_segment_is_split_at_midnight_utc() {
     let expected = view_rows(dir.path());
     let files = compact(dir.path());
     let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
-    assert_eq!(paths, ["archive/date=2026-11-22/1-1.parquet", "archive/date=2026-11-23/1-2.parquet"]);
+    assert_eq!(
+        paths,
+        [
+            "archive/date=2026-11-22/1-1.parquet",
+            "archive/date=2026-11-23/1-2.parquet"
+        ]
+    );
     let mut rows: Vec<Vec<Value>> = Vec::new();
     for file in &files {
         let (part, facts) = parquet_rows(&dir.path().join(&file.path));
-        let facts: BTreeMap<String, Option<String>> =
-            facts.into_iter().map(|fact| (fact.key, fact.value)).collect();
+        let facts: BTreeMap<String, Option<String>> = facts
+            .into_iter()
+            .map(|fact| (fact.key, fact.value))
+            .collect();
         let says = |key: &str| facts[key].clone().unwrap();
         assert_eq!(says("sqltrail.segment"), "1");
         assert_eq!(says("sqltrail.date"), file.date);
         assert_eq!(says("sqltrail.rows"), part.len().to_string());
         assert_eq!(says("sqltrail.first_seq"), file.span.first_seq.to_string());
         assert_eq!(says("sqltrail.last_seq"), file.span.last_seq.to_string());
-        assert_eq!(part.len() as i64, file.rows);
+        assert_eq!(signed(part.len()), file.rows);
         assert!(part.is_sorted_by_key(|row| match row[0] {
             Value::Integer(seq) => seq,
             ref other => panic!("seq is {other:?}"),
         }));
         for row in &part {
-            let Value::Integer(time) = row[1] else { panic!("time is {:?}", row[1]) };
+            let Value::Integer(time) = row[1] else {
+                panic!("time is {:?}", row[1])
+            };
             assert!((file.span.first_time_us..=file.span.last_time_us).contains(&time));
-            assert_eq!(time.div_euclid(DAY_US), if file.date == "2026-11-22" { 20_779 } else { 20_780 });
+            assert_eq!(
+                time.div_euclid(DAY_US),
+                if file.date == "2026-11-22" {
+                    20_779
+                } else {
+                    20_780
+                }
+            );
         }
         rows.extend(part);
     }
@@ -263,15 +357,23 @@ fn a_segment_is_split_at_midnight_utc() {
 
 #[test]
 fn times_before_1970_have_a_date_too() {
-    let dir = trail(vec![event(1, -1, b"select 1"), event(2, 0, b"select 1")], Options::default());
-    let dates: Vec<String> = compact(dir.path()).into_iter().map(|file| file.date).collect();
+    let dir = trail(
+        vec![event(1, -1, b"select 1"), event(2, 0, b"select 1")],
+        Options::default(),
+    );
+    let dates: Vec<String> = compact(dir.path())
+        .into_iter()
+        .map(|file| file.date)
+        .collect();
     assert_eq!(dates, ["1969-12-31", "1970-01-01"]);
 }
 
 #[test]
 fn batches_do_not_show() {
-    let many = 3 * rows::BATCH_ROWS as i64 / 2;
-    let events = (1..=many).map(|seq| event(seq, DAY_START_US + seq, format!("select {seq}").as_bytes())).collect();
+    let many = signed(3 * rows::BATCH_ROWS / 2);
+    let events = (1..=many)
+        .map(|seq| event(seq, DAY_START_US + seq, format!("select {seq}").as_bytes()))
+        .collect();
     let dir = trail(events, Options::default());
     let expected = view_rows(dir.path());
     let files = compact(dir.path());
@@ -288,7 +390,7 @@ fn the_catalogue_says_what_is_there() {
     assert!(catalog.sealed_segments().unwrap().is_empty());
     let file = &files[0];
     let bytes = fs::read(dir.path().join(&file.path)).unwrap();
-    assert_eq!(bytes.len() as i64, file.bytes);
+    assert_eq!(signed(bytes.len()), file.bytes);
     use sha2::Digest as _;
     assert_eq!(format!("{:x}", sha2::Sha256::digest(&bytes)), file.sha256);
     assert!(compact(dir.path()).is_empty(), "done twice");
@@ -302,91 +404,4 @@ fn only_the_owner_may_read_the_archive() {
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&path), 0o600);
     assert_eq!(mode(path.parent().unwrap()), 0o700);
-}
-
-/// Makes the catalogue what it was before the transaction that ends a compaction.
-fn forget(dir: &Path) {
-    let catalog = Catalog::open(dir).unwrap();
-    catalog
-        .connection()
-        .execute_batch("delete from archive_files; update segments set state = 'sealed' where state = 'archived'")
-        .unwrap();
-}
-
-#[test]
-fn a_crash_before_the_rename_leaves_nothing() {
-    let dir = trail(events(|seq| DAY_START_US + seq), Options::default());
-    let folder = dir.path().join("archive/date=2026-11-22");
-    fs::create_dir_all(&folder).unwrap();
-    // A file of a part that will be made, and of one that never will be.
-    for name in [".1-1.parquet.tmp", ".9-1.parquet.tmp"] {
-        fs::write(folder.join(name), b"half a file").unwrap();
-    }
-    fs::write(folder.join("9-1.parquet"), b"somebody else's").unwrap();
-    let files = compact(dir.path());
-    let mut left: Vec<String> =
-        fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    left.sort_unstable();
-    assert_eq!(left, ["1-1.parquet", "9-1.parquet"]);
-    let (rows, _) = parquet_rows(&dir.path().join(&files[0].path));
-    assert_eq!(rows, view_rows(dir.path()));
-}
-
-#[test]
-fn a_crash_before_the_catalogue_knows_is_done_again_with_the_same_bytes() {
-    let dir = trail(events(|seq| DAY_START_US + seq), Options::default());
-    let first = compact(dir.path());
-    let path = dir.path().join(&first[0].path);
-    let bytes = fs::read(&path).unwrap();
-    forget(dir.path());
-    let mut catalog = Catalog::open(dir.path()).unwrap();
-    let second = run(dir.path(), &mut catalog, 5_000_000).unwrap();
-    assert_eq!(second, first);
-    assert_eq!(catalog.archive_files().unwrap(), first);
-    assert!(fs::read(&path).unwrap() == bytes, "the file differs");
-}
-
-#[test]
-fn a_file_that_cannot_be_made_leaves_the_segment_sealed() {
-    let dir = trail(events(|seq| DAY_START_US + seq), Options::default());
-    fs::create_dir_all(dir.path().join("archive/date=2026-11-22/1-1.parquet/in the way")).unwrap();
-    let mut catalog = Catalog::open(dir.path()).unwrap();
-    let error = run(dir.path(), &mut catalog, 4).unwrap_err().to_string();
-    assert!(error.starts_with("cannot rename to") && error.ends_with("1-1.parquet"), "{error}");
-    assert_eq!(catalog.sealed_segments().unwrap().len(), 1);
-    assert!(catalog.archive_files().unwrap().is_empty());
-}
-
-#[test]
-fn a_row_that_refers_to_nothing_stops_it() {
-    let dir = trail(events(|seq| DAY_START_US + seq), Options::default());
-    let mut catalog = Catalog::open(dir.path()).unwrap();
-    catalog.connection().execute_batch("delete from templates_1 where template_id = 1").unwrap();
-    let error = run(dir.path(), &mut catalog, 4).unwrap_err().to_string();
-    assert_eq!(error, "event 1 of segment 1 refers to template 1, which is missing");
-    assert_eq!(catalog.sealed_segments().unwrap().len(), 1);
-    let left = fs::read_dir(dir.path().join("archive/date=2026-11-22")).unwrap().count();
-    assert_eq!(left, 0);
-}
-
-#[test]
-fn two_compactions_do_not_meet() {
-    let dir = trail(events(|seq| DAY_START_US + seq), Options::default());
-    let held = execute::Lock::take(dir.path()).unwrap();
-    let mut catalog = Catalog::open(dir.path()).unwrap();
-    assert!(matches!(run(dir.path(), &mut catalog, 4), Err(CompactError::Busy { .. })));
-    drop(held);
-    assert_eq!(run(dir.path(), &mut catalog, 4).unwrap().len(), 1);
-}
-
-#[test]
-fn an_open_segment_is_left_alone() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut store = Store::open(dir.path(), Options::default(), 1).unwrap();
-    store.append(&Batch { events: events(|seq| DAY_START_US + seq), ring: None }, 2).unwrap();
-    assert!(compact(dir.path()).is_empty());
-    let sealed = store.seal(3).unwrap();
-    // The recorder goes on while its last segment is compacted.
-    let files = compact(dir.path());
-    assert_eq!(files.iter().map(|file| file.segment_id).collect::<Vec<_>>(), Vec::from_iter(sealed));
 }

@@ -76,7 +76,12 @@ pub(super) fn parse(sql: &str) -> Result<Header, HeaderError> {
         .map(|rest| rest.trim().to_owned())
         .filter(|question| !question.is_empty())
         .ok_or(HeaderError::NoQuestion)?;
-    let mut header = Header { question, parameters: Vec::new(), columns: Vec::new(), note: String::new() };
+    let mut header = Header {
+        question,
+        parameters: Vec::new(),
+        columns: Vec::new(),
+        note: String::new(),
+    };
     for (index, line) in lines {
         let number = index + 1;
         if let Some(rest) = line.strip_prefix("-- param:") {
@@ -100,7 +105,10 @@ pub(super) fn parse(sql: &str) -> Result<Header, HeaderError> {
 
 /// Splits a line into exactly `N` fields; the last one may have further bars.
 fn fields<const N: usize>(rest: &str, line: usize) -> Result<[String; N], HeaderError> {
-    let parts: Vec<String> = rest.splitn(N, '|').map(|part| part.trim().to_owned()).collect();
+    let parts: Vec<String> = rest
+        .splitn(N, '|')
+        .map(|part| part.trim().to_owned())
+        .collect();
     let filled = parts.iter().all(|part| !part.is_empty());
     match <[String; N]>::try_from(parts) {
         Ok(parts) if filled => Ok(parts),
@@ -122,13 +130,24 @@ fn parameter(rest: &str, line: usize) -> Result<Parameter, HeaderError> {
         "none" => DefaultValue::Null,
         word => DefaultValue::Word(word.to_owned()),
     };
-    Ok(Parameter { name, kind, unit, default, meaning })
+    Ok(Parameter {
+        name,
+        kind,
+        unit,
+        default,
+        meaning,
+    })
 }
 
 fn column(rest: &str, line: usize) -> Result<OutputColumn, HeaderError> {
     let [name, kind, unit, meaning] = fields::<4>(rest, line)?;
     match kind.as_str() {
-        "text" | "integer" => Ok(OutputColumn { name, kind, unit, meaning }),
+        "text" | "integer" => Ok(OutputColumn {
+            name,
+            kind,
+            unit,
+            meaning,
+        }),
         _ => Err(HeaderError::Type { line, kind }),
     }
 }
@@ -153,7 +172,10 @@ mod tests {
         .unwrap();
         assert_eq!(header.question, "Who?");
         assert_eq!(header.parameters[0].default, DefaultValue::Null);
-        assert_eq!(header.parameters[1].kind, ParameterType::Choice(vec!["a".into(), "b".into()]));
+        assert_eq!(
+            header.parameters[1].kind,
+            ParameterType::Choice(vec!["a".into(), "b".into()])
+        );
         assert_eq!(header.parameters[1].default, DefaultValue::Word("a".into()));
         assert_eq!(header.columns.len(), 1);
         assert_eq!(header.columns[0].meaning, "how many | of them");
@@ -162,12 +184,31 @@ mod tests {
 
     #[test]
     fn a_bad_header_is_named_by_its_line() {
-        let check = |sql: &str, expected: HeaderError| assert_eq!(parse(sql), Err(expected), "{sql}");
+        let check =
+            |sql: &str, expected: HeaderError| assert_eq!(parse(sql), Err(expected), "{sql}");
         check("select 1", HeaderError::NoQuestion);
         check("-- question:\nselect 1", HeaderError::NoQuestion);
         check("-- question: x\nselect 1", HeaderError::NoColumns);
-        check("-- question: x\n-- param: a | text", HeaderError::Fields { line: 2, expected: 5 });
-        check("-- question: x\n-- column: a | text | | m", HeaderError::Fields { line: 2, expected: 4 });
-        check("-- question: x\n-- column: a | blob | - | m", HeaderError::Type { line: 2, kind: "blob".into() });
+        check(
+            "-- question: x\n-- param: a | text",
+            HeaderError::Fields {
+                line: 2,
+                expected: 5,
+            },
+        );
+        check(
+            "-- question: x\n-- column: a | text | | m",
+            HeaderError::Fields {
+                line: 2,
+                expected: 4,
+            },
+        );
+        check(
+            "-- question: x\n-- column: a | blob | - | m",
+            HeaderError::Type {
+                line: 2,
+                kind: "blob".into(),
+            },
+        );
     }
 }

@@ -60,7 +60,10 @@ pub enum QueryError {
         source: HeaderError,
     },
     /// The question has no parameter of that name.
-    #[error("question `{question}` has no parameter `{parameter}`{}", near_words(near))]
+    #[error(
+        "question `{question}` has no parameter `{parameter}`{}",
+        near_words(near)
+    )]
     UnknownParameter {
         /// The question.
         question: &'static str,
@@ -100,11 +103,29 @@ pub enum QueryError {
     },
 }
 
+impl QueryError {
+    /// One thing to try, for a person.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::UnknownName { .. } => Some("`sqltrail query` lists the questions"),
+            Self::UnknownParameter { .. }
+            | Self::GivenTwice { .. }
+            | Self::Missing { .. }
+            | Self::BadValue { .. } => Some("a parameter is given as: --param NAME=VALUE"),
+            Self::Header { .. } => None,
+        }
+    }
+}
+
 fn near_words<S: AsRef<str>>(near: &[S]) -> String {
     if near.is_empty() {
         return String::new();
     }
-    let quoted: Vec<String> = near.iter().map(|name| format!("`{}`", name.as_ref())).collect();
+    let quoted: Vec<String> = near
+        .iter()
+        .map(|name| format!("`{}`", name.as_ref()))
+        .collect();
     format!(" (near it: {})", quoted.join(", "))
 }
 
@@ -124,8 +145,10 @@ pub struct Question {
 /// # Errors
 /// A header that is not in the fixed form; a test keeps that from happening.
 pub fn questions() -> Result<Vec<Question>, QueryError> {
-    let mut questions =
-        REGISTRY.iter().map(|&(name, sql)| question(name, sql)).collect::<Result<Vec<Question>, QueryError>>()?;
+    let mut questions = REGISTRY
+        .iter()
+        .map(|&(name, sql)| question(name, sql))
+        .collect::<Result<Vec<Question>, QueryError>>()?;
     questions.sort_by_key(|question| question.name);
     Ok(questions)
 }
@@ -137,9 +160,10 @@ pub fn questions() -> Result<Vec<Question>, QueryError> {
 pub fn find(name: &str) -> Result<Question, QueryError> {
     match REGISTRY.iter().find(|(known, _)| *known == name) {
         Some(&(name, sql)) => question(name, sql),
-        None => {
-            Err(QueryError::UnknownName { name: name.into(), near: near(name, REGISTRY.iter().map(|(known, _)| *known)) })
-        }
+        None => Err(QueryError::UnknownName {
+            name: name.into(),
+            near: near(name, REGISTRY.iter().map(|(known, _)| *known)),
+        }),
     }
 }
 
@@ -152,7 +176,11 @@ fn question(name: &'static str, sql: &'static str) -> Result<Question, QueryErro
 fn near<S: AsRef<str>>(name: &str, known: impl Iterator<Item = S>) -> Vec<S> {
     let mut alike: Vec<(f64, S)> = known
         .map(|known| {
-            let likeness = if known.as_ref().contains(name) { 1.0 } else { strsim::jaro_winkler(name, known.as_ref()) };
+            let likeness = if known.as_ref().contains(name) {
+                1.0
+            } else {
+                strsim::jaro_winkler(name, known.as_ref())
+            };
             (likeness, known)
         })
         .filter(|(likeness, _)| *likeness >= LIKENESS_MIN)
@@ -169,24 +197,36 @@ impl Question {
     ///
     /// # Errors
     /// An unknown, repeated, missing or ill-typed parameter.
-    pub fn bind(&self, given: &[(String, String)], now_us: i64) -> Result<Vec<(String, Value)>, QueryError> {
+    pub fn bind(
+        &self,
+        given: &[(String, String)],
+        now_us: i64,
+    ) -> Result<Vec<(String, Value)>, QueryError> {
         let parameters = &self.header.parameters;
         for (index, (name, _)) in given.iter().enumerate() {
             if !parameters.iter().any(|parameter| parameter.name == *name) {
                 return Err(self.unknown_parameter(name));
             }
             if given[..index].iter().any(|(earlier, _)| earlier == name) {
-                return Err(QueryError::GivenTwice { question: self.name, parameter: name.clone() });
+                return Err(QueryError::GivenTwice {
+                    question: self.name,
+                    parameter: name.clone(),
+                });
             }
         }
         parameters
             .iter()
             .map(|parameter| {
-                let word = given.iter().find(|(name, _)| *name == parameter.name).map(|(_, word)| word.as_str());
+                let word = given
+                    .iter()
+                    .find(|(name, _)| *name == parameter.name)
+                    .map(|(_, word)| word.as_str());
                 let word = match (word, &parameter.default) {
                     (Some(word), _) => word,
                     (None, DefaultValue::Word(word)) => word,
-                    (None, DefaultValue::Null) => return Ok((format!("${}", parameter.name), Value::Null)),
+                    (None, DefaultValue::Null) => {
+                        return Ok((format!("${}", parameter.name), Value::Null));
+                    }
                     (None, DefaultValue::Required) => {
                         return Err(QueryError::Missing {
                             question: self.name,
@@ -195,23 +235,36 @@ impl Question {
                         });
                     }
                 };
-                let value = parameter.kind.value(word, now_us).map_err(|source| QueryError::BadValue {
-                    question: self.name,
-                    parameter: parameter.name.clone(),
-                    source,
-                })?;
+                let value =
+                    parameter
+                        .kind
+                        .value(word, now_us)
+                        .map_err(|source| QueryError::BadValue {
+                            question: self.name,
+                            parameter: parameter.name.clone(),
+                            source,
+                        })?;
                 Ok((format!("${}", parameter.name), value))
             })
             .collect()
     }
 
     fn unknown_parameter(&self, name: &str) -> QueryError {
-        let known = || self.header.parameters.iter().map(|parameter| parameter.name.clone());
+        let known = || {
+            self.header
+                .parameters
+                .iter()
+                .map(|parameter| parameter.name.clone())
+        };
         let mut alike = near(name, known());
         if alike.is_empty() {
             alike = known().collect();
         }
-        QueryError::UnknownParameter { question: self.name, parameter: name.into(), near: alike }
+        QueryError::UnknownParameter {
+            question: self.name,
+            parameter: name.into(),
+            near: alike,
+        }
     }
 }
 

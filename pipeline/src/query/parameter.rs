@@ -51,7 +51,9 @@ pub enum ParameterError {
     #[error("`{0}` is not a whole number from 0 to 9223372036854775807")]
     Integer(String),
     /// Not a moment.
-    #[error("`{0}` is not a time (2026-11-22, 2026-11-22T01:05:51Z, or -15m, -2h, -7d for that long ago)")]
+    #[error(
+        "`{0}` is not a time (2026-11-22, 2026-11-22T01:05:51Z, or -15m, -2h, -7d for that long ago)"
+    )]
     Time(String),
     /// None of the choices.
     #[error("`{word}` is none of {}", choices.join(", "))]
@@ -86,13 +88,16 @@ impl ParameterType {
                 Ok(number) if number >= 0 => Ok(Value::Integer(number)),
                 Ok(_) | Err(_) => Err(ParameterError::Integer(word.to_owned())),
             },
-            Self::Time => {
-                time_us(word, now_us).map(Value::Integer).ok_or_else(|| ParameterError::Time(word.to_owned()))
+            Self::Time => time_us(word, now_us)
+                .map(Value::Integer)
+                .ok_or_else(|| ParameterError::Time(word.to_owned())),
+            Self::Choice(choices) if choices.iter().any(|choice| choice == word) => {
+                Ok(Value::Text(word.to_owned()))
             }
-            Self::Choice(choices) if choices.iter().any(|choice| choice == word) => Ok(Value::Text(word.to_owned())),
-            Self::Choice(choices) => {
-                Err(ParameterError::Choice { word: word.to_owned(), choices: choices.clone() })
-            }
+            Self::Choice(choices) => Err(ParameterError::Choice {
+                word: word.to_owned(),
+                choices: choices.clone(),
+            }),
         }
     }
 }
@@ -117,10 +122,15 @@ fn time_us(word: &str, now_us: i64) -> Option<i64> {
     if let Ok(date) = NaiveDate::parse_from_str(word, "%Y-%m-%d") {
         return Some(date.and_time(NaiveTime::MIN).and_utc().timestamp_micros());
     }
-    ["%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f"]
-        .iter()
-        .find_map(|form| NaiveDateTime::parse_from_str(word, form).ok())
-        .map(|time| time.and_utc().timestamp_micros())
+    [
+        "%Y-%m-%d %H:%M",
+        "%Y-%m-%dT%H:%M",
+        "%Y-%m-%d %H:%M:%S%.f",
+        "%Y-%m-%dT%H:%M:%S%.f",
+    ]
+    .iter()
+    .find_map(|form| NaiveDateTime::parse_from_str(word, form).ok())
+    .map(|time| time.and_utc().timestamp_micros())
 }
 
 #[cfg(test)]
@@ -130,7 +140,8 @@ mod tests {
     #[test]
     fn times() {
         let now = 1_795_309_551_123_456; // 2026-11-22T01:05:51.123456Z
-        let check = |word: &str, expected: Option<i64>| assert_eq!(time_us(word, now), expected, "{word}");
+        let check =
+            |word: &str, expected: Option<i64>| assert_eq!(time_us(word, now), expected, "{word}");
         check("2026-11-22T01:05:51.123456Z", Some(now));
         check("2026-11-22 01:05:51.123456", Some(now));
         check("2026-11-22T02:05:51.123456+01:00", Some(now));
@@ -141,17 +152,39 @@ mod tests {
         check("-15m", Some(now - 900_000_000));
         check("-2h", Some(now - 7_200_000_000));
         check("-7d", Some(now - 604_800_000_000));
-        for bad in ["", "-", "-h", "-2", "--2h", "-2w", "-é", "2h", "yesterday", "2026-13-01", "22.11.2026", "1795309551"] {
+        for bad in [
+            "",
+            "-",
+            "-h",
+            "-2",
+            "--2h",
+            "-2w",
+            "-é",
+            "2h",
+            "yesterday",
+            "2026-13-01",
+            "22.11.2026",
+            "1795309551",
+        ] {
             check(bad, None);
         }
     }
 
     #[test]
     fn values_have_their_type() {
-        assert_eq!(ParameterType::Text.value("5", 0), Ok(Value::Text("5".into())));
+        assert_eq!(
+            ParameterType::Text.value("5", 0),
+            Ok(Value::Text("5".into()))
+        );
         assert_eq!(ParameterType::Integer.value("5", 0), Ok(Value::Integer(5)));
-        assert_eq!(ParameterType::Integer.value("-5", 0), Err(ParameterError::Integer("-5".into())));
-        assert_eq!(ParameterType::Integer.value("5x", 0), Err(ParameterError::Integer("5x".into())));
+        assert_eq!(
+            ParameterType::Integer.value("-5", 0),
+            Err(ParameterError::Integer("-5".into()))
+        );
+        assert_eq!(
+            ParameterType::Integer.value("5x", 0),
+            Err(ParameterError::Integer("5x".into()))
+        );
         let choice = ParameterType::Choice(vec!["time".into(), "rows".into()]);
         assert_eq!(choice.value("rows", 0), Ok(Value::Text("rows".into())));
         assert!(choice.value("row", 0).is_err());

@@ -9,7 +9,9 @@ use schema::columns::COLUMNS;
 use super::*;
 
 fn folder(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../queries").join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../queries")
+        .join(name)
 }
 
 /// Names of the `.sql` files in a folder of `queries/`.
@@ -17,15 +19,27 @@ fn files(name: &str) -> BTreeSet<String> {
     std::fs::read_dir(folder(name))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .map(|file| file.strip_suffix(".sql").unwrap_or_else(|| panic!("{name}/{file} is no .sql file")).to_owned())
+        .map(|file| {
+            file.strip_suffix(".sql")
+                .unwrap_or_else(|| panic!("{name}/{file} is no .sql file"))
+                .to_owned()
+        })
         .collect()
 }
 
 /// Tables with the columns of the store's view and dictionary, as far as questions may use them.
 fn store() -> Connection {
     let connection = Connection::open_in_memory().unwrap();
-    let columns: Vec<&str> =
-        COLUMNS.iter().flat_map(|column| if column.name == "time" { vec!["time", "time_text"] } else { vec![column.name] }).collect();
+    let columns: Vec<&str> = COLUMNS
+        .iter()
+        .flat_map(|column| {
+            if column.name == "time" {
+                vec!["time", "time_text"]
+            } else {
+                vec![column.name]
+            }
+        })
+        .collect();
     connection
         .execute_batch(&format!(
             "create table events({});
@@ -39,8 +53,15 @@ fn store() -> Connection {
 
 #[test]
 fn every_file_is_registered_and_no_other() {
-    let registered: BTreeSet<String> = REGISTRY.iter().map(|(name, _)| (*name).to_owned()).collect();
-    assert_eq!(registered.len(), REGISTRY.len(), "a name is registered twice");
+    let registered: BTreeSet<String> = REGISTRY
+        .iter()
+        .map(|(name, _)| (*name).to_owned())
+        .collect();
+    assert_eq!(
+        registered.len(),
+        REGISTRY.len(),
+        "a name is registered twice"
+    );
     let on_disk: BTreeSet<String> = files("shared").union(&files("sqlite")).cloned().collect();
     assert_eq!(registered, on_disk);
 }
@@ -57,11 +78,27 @@ fn a_name_stands_once_in_shared_or_once_for_each_engine() {
 fn every_question_prepares_with_the_parameters_and_columns_of_its_header() {
     let connection = store();
     for question in questions().unwrap() {
-        let statement = connection.prepare(question.sql).unwrap_or_else(|error| panic!("{}: {error}", question.name));
-        let names: Vec<&str> = question.header.columns.iter().map(|column| column.name.as_str()).collect();
-        assert_eq!(statement.column_names().collect::<Vec<_>>(), names, "{}", question.name);
-        let declared: BTreeSet<String> =
-            question.header.parameters.iter().map(|parameter| format!("${}", parameter.name)).collect();
+        let statement = connection
+            .prepare(question.sql)
+            .unwrap_or_else(|error| panic!("{}: {error}", question.name));
+        let names: Vec<&str> = question
+            .header
+            .columns
+            .iter()
+            .map(|column| column.name.as_str())
+            .collect();
+        assert_eq!(
+            statement.column_names().collect::<Vec<_>>(),
+            names,
+            "{}",
+            question.name
+        );
+        let declared: BTreeSet<String> = question
+            .header
+            .parameters
+            .iter()
+            .map(|parameter| format!("${}", parameter.name))
+            .collect();
         let used: BTreeSet<String> = (1..=statement.parameter_count())
             .map(|index| statement.parameter_name(index).unwrap().to_owned())
             .collect();
@@ -75,7 +112,9 @@ fn engines_questions_of_one_name_have_one_header() {
     for name in files("sqlite") {
         let headers: Vec<Header> = ["sqlite", "duckdb"]
             .iter()
-            .map(|engine| std::fs::read_to_string(folder(engine).join(format!("{name}.sql"))).unwrap())
+            .map(|engine| {
+                std::fs::read_to_string(folder(engine).join(format!("{name}.sql"))).unwrap()
+            })
             .map(|sql| header::parse(&sql).unwrap_or_else(|error| panic!("{name}: {error}")))
             .collect();
         assert_eq!(headers[0].question, headers[1].question, "{name}");
@@ -89,7 +128,10 @@ fn defaults_fit_their_type() {
     for question in questions().unwrap() {
         for parameter in &question.header.parameters {
             if let DefaultValue::Word(word) = &parameter.default {
-                parameter.kind.value(word, 0).unwrap_or_else(|error| panic!("{}: {error}", question.name));
+                parameter
+                    .kind
+                    .value(word, 0)
+                    .unwrap_or_else(|error| panic!("{}: {error}", question.name));
             }
         }
     }
@@ -111,7 +153,11 @@ fn the_index_is_current() {
                 DefaultValue::Null | DefaultValue::Word(_) => parameter.name.clone(),
             })
             .collect();
-        let place = if files("shared").contains(question.name) { "shared" } else { "sqlite, duckdb" };
+        let place = if files("shared").contains(question.name) {
+            "shared"
+        } else {
+            "sqlite, duckdb"
+        };
         index.push_str(&format!(
             "| `{}`: {} | {} | {place} |\n",
             question.name,
@@ -126,7 +172,10 @@ fn the_index_is_current() {
     if std::env::var_os("SQLTRAIL_REWRITE").is_some() {
         std::fs::write(&path, format!("{before}{BEGIN}{index}{END}{after}")).unwrap();
     } else {
-        assert_eq!(current, index, "run again with SQLTRAIL_REWRITE=1 to write it");
+        assert_eq!(
+            current, index,
+            "run again with SQLTRAIL_REWRITE=1 to write it"
+        );
     }
 }
 
@@ -136,14 +185,26 @@ fn an_unknown_name_is_answered_with_near_ones() {
         let error = find(name).unwrap_err().to_string();
         assert_eq!(error, expected);
     };
-    check("who_touched_tabel", "no saved question `who_touched_tabel` (near it: `who_touched_table`)");
-    check("fingerprints", "no saved question `fingerprints` (near it: `new_fingerprints_since`, `top_fingerprints`)");
+    check(
+        "who_touched_tabel",
+        "no saved question `who_touched_tabel` (near it: `who_touched_table`)",
+    );
+    check(
+        "fingerprints",
+        "no saved question `fingerprints` (near it: `new_fingerprints_since`, `top_fingerprints`)",
+    );
     check("xyz", "no saved question `xyz`");
 }
 
 fn bind(question: &str, given: &[(&str, &str)]) -> Result<Vec<(String, Value)>, String> {
-    let given: Vec<(String, String)> = given.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-    find(question).unwrap().bind(&given, 0).map_err(|error| error.to_string())
+    let given: Vec<(String, String)> = given
+        .iter()
+        .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
+        .collect();
+    find(question)
+        .unwrap()
+        .bind(&given, 0)
+        .map_err(|error| error.to_string())
 }
 
 #[test]
@@ -160,10 +221,27 @@ fn parameters_are_bound_by_name_with_defaults() {
 
 #[test]
 fn bad_parameters_are_named() {
-    let check = |given: &[(&str, &str)], expected: &str| assert_eq!(bind("activity_of_user", given).unwrap_err(), expected);
-    check(&[], "question `activity_of_user` needs parameter `user` (the user's name, as logged in with)");
-    check(&[("usr", "a")], "question `activity_of_user` has no parameter `usr` (near it: `user`)");
-    check(&[("q", "a")], "question `activity_of_user` has no parameter `q` (near it: `user`, `since`, `until`)");
-    check(&[("user", "a"), ("user", "b")], "parameter `user` of question `activity_of_user` is given twice");
-    check(&[("user", "a"), ("since", "soon")], "bad value for parameter `since` of question `activity_of_user`");
+    let check = |given: &[(&str, &str)], expected: &str| {
+        assert_eq!(bind("activity_of_user", given).unwrap_err(), expected);
+    };
+    check(
+        &[],
+        "question `activity_of_user` needs parameter `user` (the user's name, as logged in with)",
+    );
+    check(
+        &[("usr", "a")],
+        "question `activity_of_user` has no parameter `usr` (near it: `user`)",
+    );
+    check(
+        &[("q", "a")],
+        "question `activity_of_user` has no parameter `q` (near it: `user`, `since`, `until`)",
+    );
+    check(
+        &[("user", "a"), ("user", "b")],
+        "parameter `user` of question `activity_of_user` is given twice",
+    );
+    check(
+        &[("user", "a"), ("since", "soon")],
+        "bad value for parameter `since` of question `activity_of_user`",
+    );
 }

@@ -4,7 +4,7 @@
 //! transaction: an error leaves rows and dictionary entries behind, which the caller rolls back.
 
 use rusqlite::{Connection, params};
-use schema::sqlite::{Field, LITERAL_FIELDS, insert_event, insert_template};
+use schema::sqlite::{Field, LITERAL_FIELDS, LITERALS_MAX, insert_event, insert_template};
 
 use super::row::RowWriter;
 use super::segment::Segment;
@@ -148,10 +148,14 @@ fn statement_text(
     )?;
     row.integer(Field::Truncated, Some(i64::from(text.truncated)))?;
     row.blob(Field::QueryRaw, (!readable.exact).then_some(&text.bytes))?;
-    let split = readable.exact && !text.bytes.is_empty() && shaped.found != Found::Full;
+    let split = readable.exact
+        && !text.bytes.is_empty()
+        && shaped.found != Found::Full
+        && shaped.literal_count() <= LITERALS_MAX;
     row.text(Field::QueryText, (!split).then_some(&readable.text))?;
     let listed = split && shaped.literal_count() > LITERAL_FIELDS;
-    row.text(Field::Literals, listed.then(|| list(&shaped)).as_deref())?;
+    let literals = listed.then(|| list(&shaped)).transpose()?;
+    row.text(Field::Literals, literals.as_deref())?;
     row.literals(shaped.literals().filter(|_| split && !listed))?;
     name_shape(row, (shaped.found == Found::Full).then_some(&shaped))?;
     Ok((shaped.fingerprint, shaped.found))
@@ -182,8 +186,10 @@ fn name_shape(row: &mut RowWriter<'_, '_>, shaped: Option<&Shaped<'_>>) -> rusql
 }
 
 /// The literals as a JSON list of strings.
-fn list(shaped: &Shaped<'_>) -> String {
-    serde_json::Value::from_iter(shaped.literals()).to_string()
+fn list(shaped: &Shaped<'_>) -> rusqlite::Result<String> {
+    let literals: Vec<&str> = shaped.literals().collect();
+    serde_json::to_string(&literals)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }
 
 /// Stores a template; gives its size in bytes.

@@ -30,7 +30,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
-use schema::sqlite::LITERALS_MAX;
 
 use self::error::{StoreError, sqlite};
 use self::event::Dictionaries;
@@ -116,13 +115,6 @@ impl Store {
             open::create_or_open(&path, options.sync, options.busy_timeout, now_us)?;
         // The SQL of a batch: more statements than rusqlite keeps unasked.
         connection.set_prepared_statement_cache_capacity(32);
-        let options = Options {
-            dictionary: dictionary::Limits {
-                literals: options.dictionary.literals.min(LITERALS_MAX),
-                ..options.dictionary
-            },
-            ..options
-        };
         let failed = "read where the trail ends";
         let segment = resume::open_segment(&mut connection, now_us)
             .map_err(sqlite(&path, "open a segment"))?;

@@ -146,6 +146,8 @@ pub(crate) fn dialect(number: i64) -> Dialect {
 pub(crate) struct Commands {
     by_word: HashMap<String, i64>,
     last_id: i64,
+    /// The one asked for last, which most rows have.
+    last: Option<(&'static str, i64)>,
 }
 
 impl Commands {
@@ -155,7 +157,11 @@ impl Commands {
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<rusqlite::Result<_>>()?;
         let last_id = by_word.values().copied().max().unwrap_or(0);
-        Ok(Self { by_word, last_id })
+        Ok(Self {
+            by_word,
+            last_id,
+            last: None,
+        })
     }
 
     /// The number of a command; stored when it has none.
@@ -164,9 +170,18 @@ impl Commands {
         connection: &Connection,
         command: &'static str,
     ) -> rusqlite::Result<i64> {
-        if let Some(id) = self.by_word.get(command) {
-            return Ok(*id);
+        if let Some((_, id)) = self.last.filter(|(last, _)| *last == command) {
+            return Ok(id);
         }
+        let id = match self.by_word.get(command) {
+            Some(id) => *id,
+            None => self.store(connection, command)?,
+        };
+        self.last = Some((command, id));
+        Ok(id)
+    }
+
+    fn store(&mut self, connection: &Connection, command: &'static str) -> rusqlite::Result<i64> {
         let id = self.last_id + 1;
         connection.execute(
             "INSERT INTO commands(command_id, command) VALUES (?1, ?2)",
@@ -185,6 +200,7 @@ impl Commands {
     /// Forgets what was stored since the mark.
     pub(crate) fn truncate_to(&mut self, mark: i64) {
         self.last_id = mark;
+        self.last = None;
         self.by_word.retain(|_, id| *id <= mark);
     }
 }

@@ -3,7 +3,7 @@
 //! Takes each statement as it is stored, gives one update of `statements` for each fingerprint. Lives
 //! as long as one transaction, and is bounded by its rows.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use rusqlite::{Connection, params};
 
@@ -12,10 +12,10 @@ use crate::dedup::classify::classify;
 use crate::dedup::fingerprint::{Fingerprint, normalise};
 use crate::flow::Event;
 
-/// What a batch says of each fingerprint; in their order, which is that of the table.
+/// What a batch says of each fingerprint.
 #[derive(Debug, Default)]
 pub(crate) struct Statements<'b> {
-    seen: BTreeMap<Fingerprint, Seen<'b>>,
+    seen: HashMap<Fingerprint, Seen<'b>>,
 }
 
 #[derive(Debug)]
@@ -54,7 +54,10 @@ impl<'b> Statements<'b> {
                                     db_query_template, class, db_operation_name)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, nullif(?7, ''))",
         )?;
-        for (fingerprint, seen) in &self.seen {
+        // In the order of the table, so that its pages are visited once.
+        let mut seen: Vec<(&Fingerprint, &Seen<'_>)> = self.seen.iter().collect();
+        seen.sort_unstable_by_key(|(fingerprint, _)| **fingerprint);
+        for (fingerprint, seen) in seen {
             let digits = fingerprint.to_string();
             if update.execute(params![digits, seen.first_us, seen.last_us, seen.count])? > 0 {
                 continue;

@@ -135,3 +135,27 @@ fn dump(dir: &Path) -> Vec<(String, Vec<Vec<Value>>)> {
         })
         .collect()
 }
+
+/// What the system's own sqlite3 prints; none, said aloud, where there is none.
+fn system_sqlite3(dir: &Path, sql: &str) -> Option<String> {
+    let database = dir.join("audit.db");
+    match std::process::Command::new("sqlite3")
+        .args(["-readonly", "-batch", "-list"])
+        .arg(database)
+        .arg(sql)
+        .output()
+    {
+        Ok(output) => {
+            assert!(
+                output.status.success(),
+                "{}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+            Some(String::from_utf8(output.stdout).unwrap())
+        }
+        Err(error) => {
+            eprintln!("not run: sqlite3 cannot be started: {error}");
+            None
+        }
+    }
+}

@@ -18,6 +18,7 @@ import servers
 import trail
 
 PASSWORD = "correct horse"
+ANSWER_DEADLINE_S = 60
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -51,7 +52,7 @@ class MariaDBUnderTest(servers.MariaDB):
     def connect(self, *, tcp: bool = False, user: str = "bob", **options) -> pymysql.Connection:
         where = {"host": "127.0.0.1", "port": self.port} if tcp else {"unix_socket": str(self.socket)}
         where |= {"user": user, "password": PASSWORD, "database": "shop", "autocommit": True}
-        where |= {"client_flag": CLIENT.MULTI_STATEMENTS, "program_name": "e2e"}
+        where |= {"client_flag": CLIENT.MULTI_STATEMENTS, "read_timeout": ANSWER_DEADLINE_S}
         return pymysql.connect(**(where | options))
 
     @property
@@ -134,12 +135,13 @@ class MySession(Session):
         super().__init__(reader, "server_pid = ? and session_id = ?", server.pid, str(connection.thread_id()))
 
     def run(self, text: str | bytes) -> pymysql.err.MySQLError | None:
-        try:
-            self.connection.query(text)
-            while self.connection.next_result():
-                pass
-        except pymysql.err.MySQLError as error:
-            return error
+        with self.connection.cursor() as cursor:
+            try:
+                cursor.execute(text)
+                while cursor.nextset():
+                    pass
+            except pymysql.err.MySQLError as error:
+                return error
         return None
 
 

@@ -69,17 +69,13 @@ def archived(scratch, pg, my):
     ]  # fmt: skip
     with trail.Recorder(scratch / "archived") as running:
         with pg.connect() as one, my.connect(charset="latin1") as other:
-            for text in texts:
-                one.pgconn.exec_(text.encode())
-                try:
-                    other.query(text.encode("utf-8"))
-                    while other.next_result():
-                        pass
-                except Exception:
-                    pass
-            other.query(b"select hex('\xe9\0')")
-            running.trail.wait_for("db_query_raw = ?", b"select hex('\xe9\0')")
+            sessions = [conftest.PgSession(running.trail, one), conftest.MySession(running.trail, my, other)]
+            for session in sessions:
+                for text in texts:
+                    session.run(text.encode())
+            assert sessions[1].run(b"select hex('\xe9\0')") is None
     rows = running.trail.rows()
+    assert [row for row in rows if row.db_query_raw == b"select hex('\xe9\0')"]
     trail.sqltrail("compact", "--dir", running.folder, "--seal")
     return running.trail, rows
 

@@ -22,6 +22,11 @@
 //! `query_text`. So is an empty text, since `printf` makes NULL of it.
 //! Text that is no UTF-8, or that holds NUL, is exact in `query_raw`, and readable in `query_text`.
 //!
+//! Rebuilding the text in the view costs, for each row of a `LIKE` over 200,000 of them in SQLite 3.40,
+//! 0.6 us without literals, 0.9 us with three, 1.1 us with eight and 6 us with twelve (in the list), where
+//! joining pieces by `json_each` cost 8 us. An aggregate over several segments computes every column of
+//! each row there, 2 to 3 us a row; over one segment it does not.
+//!
 //! Each segment has a view `rows_<n>`; `events` unites those of the segments that are not yet dropped.
 
 mod field;
@@ -43,8 +48,8 @@ pub const PAGE_SIZE: i64 = 32_768;
 /// Literals that have a field of their own.
 pub const LITERAL_FIELDS: usize = 8;
 
-/// Literals up to which a text is split at all: SQLite passes at most 127 arguments to a function, and
-/// the view names every one of them for every row.
+/// Literals up to which a text is split at all: the view looks for each of them in the list, however
+/// many there are, and SQLite passes at most 127 arguments to a function.
 pub const LITERALS_MAX: usize = 32;
 
 /// The most SELECTs united in one compound: SQLite allows 500.

@@ -25,24 +25,13 @@ fn event(seq: i64, text: &str) -> Event {
         dialect: Dialect::Postgres,
     };
     Event {
-        seq,
-        message_seq: seq,
-        time_us: TIME_US + seq,
-        kind: Kind::Query,
         session: Some(Arc::new(session)),
-        command: "simple",
-        text: Some(Text { bytes: text.into(), len: text.len() as u64, truncated: false }),
-        parameters: None,
-        objects: None,
-        status: Status::Ok,
-        status_code: None,
-        sqlstate: None,
-        error_message: None,
-        rows_returned: None,
-        rows_affected: None,
-        duration_us: None,
-        repeat_count: 1,
-        parent_seq: None,
+        text: Some(Text {
+            bytes: text.into(),
+            len: text.len() as u64,
+            truncated: false,
+        }),
+        ..Event::new(seq, TIME_US + seq, Kind::Query, "simple")
     }
 }
 
@@ -56,7 +45,11 @@ fn advance(follower: &mut Follower, reader: &Reader, format: Format) -> Vec<Stri
     follower.advance(reader, &mut output, format).unwrap();
     output.flush().unwrap();
     drop(output);
-    String::from_utf8(bytes).unwrap().lines().map(str::to_owned).collect()
+    String::from_utf8(bytes)
+        .unwrap()
+        .lines()
+        .map(str::to_owned)
+        .collect()
 }
 
 #[test]
@@ -79,7 +72,8 @@ fn an_event_is_one_line() {
         event.error_message = Some("relation \"x\" does not exist".into());
     });
     with(|event| {
-        Arc::make_mut(event.session.as_mut().unwrap()).db_user = Some("alice@shop from here".into());
+        Arc::make_mut(event.session.as_mut().unwrap()).db_user =
+            Some("alice@shop from here".into());
         event.rows_affected = Some(2);
         event.repeat_count = 5;
     });
@@ -111,16 +105,30 @@ fn json_has_every_column() {
     let lines = advance(&mut Follower { seq: 0 }, &reader, Format::Json);
     assert_eq!(lines.len(), 2);
     for line in &lines {
-        let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).unwrap();
-        assert!(view_columns().all(|name| object.contains_key(name)), "{line}");
+        let object: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(line).unwrap();
+        assert!(
+            view_columns().all(|name| object.contains_key(name)),
+            "{line}"
+        );
     }
-    assert!(lines[0].contains(r#""db_query_text":"select 'a\nb'""#), "{}", lines[0]);
+    assert!(
+        lines[0].contains(r#""db_query_text":"select 'a\nb'""#),
+        "{}",
+        lines[0]
+    );
 }
 
 #[test]
 fn following_misses_and_repeats_nothing_while_segments_change() {
     let dir = tempfile::tempdir().unwrap();
-    let options = Options { segment: Limits { rows_max: 70, ..Limits::default() }, ..Options::default() };
+    let options = Options {
+        segment: Limits {
+            rows_max: 70,
+            ..Limits::default()
+        },
+        ..Options::default()
+    };
     let mut store = Store::open(dir.path(), options, 1).unwrap();
     let reader = Reader::open(dir.path()).unwrap();
     let mut follower = Follower::behind(&reader, LINES.into()).unwrap();
@@ -135,7 +143,10 @@ fn following_misses_and_repeats_nothing_while_segments_change() {
         append(&mut store, events);
         seen.extend(advance(&mut follower, &reader, Format::Text));
     }
-    let texts: Vec<&str> = seen.iter().map(|line| line.rsplit_once(": ").unwrap().1).collect();
+    let texts: Vec<&str> = seen
+        .iter()
+        .map(|line| line.rsplit_once(": ").unwrap().1)
+        .collect();
     assert!(store.segment_id() > 1);
     assert_eq!(texts, expected);
 }
@@ -148,11 +159,19 @@ fn it_begins_with_the_newest_events() {
     let check = |count: i64, expected: &[&str]| {
         let mut follower = Follower::behind(&reader, count).unwrap();
         let lines = advance(&mut follower, &reader, Format::Text);
-        let texts: Vec<&str> = lines.iter().map(|line| line.rsplit_once(": ").unwrap().1).collect();
+        let texts: Vec<&str> = lines
+            .iter()
+            .map(|line| line.rsplit_once(": ").unwrap().1)
+            .collect();
         assert_eq!(texts, expected, "{count}");
     };
     check(20, &[]);
-    append(&mut store, (1..=3).map(|seq| event(seq, &format!("select {seq}"))).collect());
+    append(
+        &mut store,
+        (1..=3)
+            .map(|seq| event(seq, &format!("select {seq}")))
+            .collect(),
+    );
     check(2, &["select 2", "select 3"]);
     check(20, &["select 1", "select 2", "select 3"]);
     check(0, &[]);
@@ -162,9 +181,14 @@ fn it_begins_with_the_newest_events() {
 fn a_long_past_comes_in_pages() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::open(dir.path(), Options::default(), 1).unwrap();
-    append(&mut store, (1..=PAGE_ROWS + 1).map(|seq| event(seq, "select 1")).collect());
+    append(
+        &mut store,
+        (1..=PAGE_ROWS + 1)
+            .map(|seq| event(seq, "select 1"))
+            .collect(),
+    );
     let reader = Reader::open(dir.path()).unwrap();
     let mut follower = Follower { seq: 0 };
-    let mut page = || advance(&mut follower, &reader, Format::Text).len() as i64;
+    let mut page = || i64::try_from(advance(&mut follower, &reader, Format::Text).len()).unwrap();
     assert_eq!([page(), page(), page()], [PAGE_ROWS, 1, 0]);
 }

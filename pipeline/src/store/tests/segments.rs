@@ -260,4 +260,10 @@ fn view_unites_more_segments_than_one_compound_can() {
         ),
         ["select 1"; 3]
     );
+    if let Some(count) = system_sqlite3(
+        dir.path(),
+        "SELECT count(*), max(db_query_text) FROM events",
+    ) {
+        assert_eq!(count.trim(), "520|select 1");
+    }
 }

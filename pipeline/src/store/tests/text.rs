@@ -86,27 +86,10 @@ fn awkward_texts_come_back_through_the_systems_sqlite3() {
     let sent = awkward();
     store(dir.path(), &sent, Dialect::Postgres);
     let sql = "SELECT hex(coalesce(db_query_raw, db_query_text)) FROM events ORDER BY seq";
-    let output = match std::process::Command::new("sqlite3")
-        .args(["-readonly", "-batch", "-list"])
-        .arg(dir.path().join("audit.db"))
-        .arg(sql)
-        .output()
-    {
-        Ok(output) => output,
-        Err(error) => {
-            eprintln!("not run: sqlite3 cannot be started: {error}");
-            return;
-        }
+    let Some(output) = system_sqlite3(dir.path(), sql) else {
+        return;
     };
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let got: Vec<&str> = std::str::from_utf8(&output.stdout)
-        .unwrap()
-        .lines()
-        .collect();
+    let got: Vec<&str> = output.lines().collect();
     let hex = |text: &Vec<u8>| {
         text.iter()
             .map(|byte| format!("{byte:02X}"))
