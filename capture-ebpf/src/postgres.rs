@@ -41,19 +41,29 @@ fn global(hit: &Hit, address: u64) -> u64 {
 #[inline(always)]
 fn session(hit: &Hit) -> Option<&'static mut Thread> {
     let layout = &hit.target.postgres;
-    let port = global(hit, layout.my_proc_port);
-    if port == 0 {
-        return None;
-    }
-    let thread = thread::find_or_add()?;
-    let id = global(hit, layout.my_start_timestamp);
-    if thread.session != id {
-        thread.restart(id, hit.target_index);
-    }
+    // An entry goes when its process ends, so one that has a session is of this very backend.
+    let mut port = 0;
+    let thread = match thread::find() {
+        Some(thread) if thread.session != 0 && thread.target == hit.target_index => thread,
+        _ => {
+            port = global(hit, layout.my_proc_port);
+            if port == 0 {
+                return None;
+            }
+            let thread = thread::find_or_add()?;
+            thread.restart(global(hit, layout.my_start_timestamp), hit.target_index);
+            thread
+        }
+    };
     let application = Name::terminated(global(hit, layout.application_name));
     let names = session::fold(hash::SEED, application);
-    if thread.names != names && record(thread, layout, port, application) {
-        thread.names = names;
+    if thread.names != names {
+        if port == 0 {
+            port = global(hit, layout.my_proc_port);
+        }
+        if record(thread, layout, port, application) {
+            thread.names = names;
+        }
     }
     Some(thread)
 }
@@ -101,13 +111,13 @@ pub(crate) fn begin(ctx: &ProbeContext) {
     let limit = ctx.arg::<u64>(1).unwrap_or(0);
     let text = read::field::<u64>(portal, layout.portal_text).unwrap_or(0);
     let statement_start = global(&hit, layout.statement_start) as i64;
-    let (location, length) = piece(layout, portal);
-
     // The simple protocol runs the very string that the client sent; a portal of the extended one
     // has a copy.
     let simple = text != 0 && text == global(&hit, layout.debug_query_string);
     let again = simple && same_message(thread, text, statement_start);
     thread.source = if simple { DEST_REMOTE } else { DEST_REMOTE_EXECUTE };
+    // A portal of the extended protocol is the whole text.
+    let (location, length) = if simple { piece(layout, portal) } else { (-1, 0) };
     thread.call += 1;
     let mut begin = Begin {
         header: emit::header(kind::BEGIN, thread),

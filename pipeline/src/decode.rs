@@ -3,6 +3,10 @@
 //! Takes the bytes of one ring record, gives its typed form that borrows them. Any bytes are safe to
 //! give: what is not a record is an error that the caller counts.
 
+mod encode;
+#[cfg(test)]
+mod tests;
+
 use capture_common::{
     ids::kind,
     record::{Begin, End, Header, NAME_MAX, NAMES, NO_NAME, Session, Text},
@@ -74,7 +78,13 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, DecodeError> {
                 header,
                 remote: fields.take()?,
                 peer_port: fields.u32()?,
-                lengths: [fields.u32()?, fields.u32()?, fields.u32()?, fields.u32()?, fields.u32()?],
+                lengths: [
+                    fields.u32()?,
+                    fields.u32()?,
+                    fields.u32()?,
+                    fields.u32()?,
+                    fields.u32()?,
+                ],
             };
             let names = names(&session, fields.data(header.data_len)?)?;
             Record::Session(session, names)
@@ -95,7 +105,11 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, DecodeError> {
             Record::Begin(begin, fields.data(header.data_len)?)
         }
         kind::TEXT => {
-            let text = Text { header, offset: fields.u64()?, text_len: fields.u64()? };
+            let text = Text {
+                header,
+                offset: fields.u64()?,
+                text_len: fields.u64()?,
+            };
             Record::Text(text, fields.data(header.data_len)?)
         }
         kind::END => {
@@ -146,7 +160,8 @@ fn end(header: Header, fields: &mut Fields<'_>) -> Result<End, DecodeError> {
 
 fn names<'a>(session: &Session, slots: &'a [u8]) -> Result<[Option<&'a [u8]>; NAMES], DecodeError> {
     let mut names = [None; NAMES];
-    for ((name, slot), len) in names.iter_mut().zip(slots.chunks(NAME_MAX)).zip(session.lengths) {
+    let slots = slots.chunks(NAME_MAX).chain(std::iter::repeat(&[][..]));
+    for ((name, slot), len) in names.iter_mut().zip(slots).zip(session.lengths) {
         if len != NO_NAME {
             let bytes = usize::try_from(len).ok().and_then(|len| slot.get(..len));
             *name = Some(bytes.ok_or(DecodeError::Length(len))?);
@@ -164,7 +179,10 @@ struct Fields<'a> {
 impl<'a> Fields<'a> {
     fn take<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         let field = self.bytes.get(self.at..).and_then(<[u8]>::first_chunk);
-        let field = *field.ok_or(DecodeError::Short { have: self.bytes.len(), at: self.at })?;
+        let field = *field.ok_or(DecodeError::Short {
+            have: self.bytes.len(),
+            at: self.at,
+        })?;
         self.at += N;
         Ok(field)
     }

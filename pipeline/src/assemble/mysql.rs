@@ -6,7 +6,7 @@ use capture_common::{
 };
 
 use super::{Assembler, Thread, command, message::Message, row};
-use crate::flow::{Event, Kind, Status};
+use crate::flow::{Event, Kind, Status, Text};
 
 impl Assembler {
     pub(super) fn mysql_end(&mut self, thread: &mut Thread, end: &End, data: &[u8], out: &mut Vec<Event>) {
@@ -48,6 +48,7 @@ impl Assembler {
             // A failure ends the whole text: the server throws the rest away.
             Some(message) if command::has_pieces(number) && !failed => message.piece_at(end.piece_address, end.piece_len),
             Some(message) if !message.is_empty() => (None, message.rest()),
+            Some(_) if command::has_pieces(number) => (None, Some(Text::default())),
             _ => (None, None),
         };
         if let Some(text) = before {

@@ -33,9 +33,8 @@ pub(super) struct Lock {
 
 impl Lock {
     pub(super) fn take(dir: &Path) -> Result<Self, CompactError> {
-        let folder = dir.join(ARCHIVE);
-        create_folder(&folder)?;
-        let path = folder.join(".lock");
+        create_folder(&dir.join(ARCHIVE))?;
+        let path = dir.join("compact.lock");
         let file = OpenOptions::new()
             .write(true)
             .create(true)

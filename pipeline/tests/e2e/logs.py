@@ -20,6 +20,9 @@ GENERAL_ENTRY = re.compile(
     re.MULTILINE,
 )
 
+# Columns of a csvlog line, at least: those of PostgreSQL 12.
+CSVLOG_COLUMNS = 23
+
 # Packet ends that MariaDB drops from a text before it logs it (white space, NUL and `;`).
 MARIADB_LEADING = b" \t\n\v\f\r\0"
 MARIADB_TRAILING = MARIADB_LEADING + b";"
@@ -43,8 +46,10 @@ def postgres_sessions(folder: pathlib.Path) -> dict[str, list[Message]]:
     logged: dict[str, bytes | None] = {}
     text = (folder / "log.csv").read_bytes().decode("latin-1")
     for row in csv.reader(io.StringIO(text, newline="")):
+        if len(row) < CSVLOG_COLUMNS:
+            continue  # The last line, still being written.
         session, severity, message, query = row[5], row[11], row[13], row[19]
-        if row[22:] and not row[1]:
+        if not row[1]:
             continue  # The server's own processes have no user.
         entries = sessions.setdefault(session, [])
         if severity == "LOG" and message.startswith("statement: "):

@@ -14,6 +14,7 @@ import re
 import signal
 import sqlite3
 import subprocess
+from collections.abc import Callable
 
 from servers import wait_until
 
@@ -59,8 +60,10 @@ class Row:
 class Trail:
     """Reader of `DIR/audit.db`."""
 
-    def __init__(self, folder: pathlib.Path) -> None:
+    def __init__(self, folder: pathlib.Path, still_written: Callable[[], None] = lambda: None) -> None:
+        """`still_written` fails when there is nobody left to wait for."""
         self.folder = folder
+        self.still_written = still_written
         self.database = folder / "audit.db"
 
     def rows(self, where: str = "1", *parameters: object) -> list[Row]:
@@ -75,7 +78,12 @@ class Trail:
 
     def wait_for(self, where: str, *parameters: object) -> list[Row]:
         """The rows for which `where` holds, as soon as there are any."""
-        return wait_until(f"a row with {where} {parameters}", ROW_DEADLINE_S, lambda: self.rows(where, *parameters))
+
+        def look() -> list[Row]:
+            self.still_written()
+            return self.rows(where, *parameters)
+
+        return wait_until(f"a row with {where} {parameters}", ROW_DEADLINE_S, look)
 
     def wait_for_one(self, where: str, *parameters: object) -> Row:
         """The one row for which `where` holds."""
@@ -101,7 +109,7 @@ class Recorder:
     def __init__(self, folder: pathlib.Path, *arguments: str) -> None:
         self.folder = folder
         self.arguments = arguments
-        self.trail = Trail(folder)
+        self.trail = Trail(folder, self.must_run)
         self.stderr_path = folder.with_name(folder.name + ".stderr")
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -123,9 +131,12 @@ class Recorder:
     def stderr(self) -> str:
         return self.stderr_path.read_text(errors="replace")
 
-    def attached(self) -> bool:
+    def must_run(self) -> None:
         if self.process.poll() is not None:
             raise RuntimeError(f"the recorder ended with {self.process.returncode}: {self.stderr()}")
+
+    def attached(self) -> bool:
+        self.must_run()
         said = READY.search(self.stderr())
         return said is not None and int(said[1]) >= 1
 
