@@ -128,5 +128,5 @@ const _: () = {
     assert!(size_of::<PostgresLayout>() == 7 * 8 + 12 * 4);
     assert!(size_of::<MysqlLayout>() == 4 * 8 + 20 * 4);
     assert!(size_of::<Target>() == 8 + 16 * 8 + 104 + 112);
-    assert!(size_of::<Target>() % 8 == 0);
+    assert!(size_of::<Target>().is_multiple_of(8));
 };

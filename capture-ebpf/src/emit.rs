@@ -3,7 +3,10 @@
 
 use core::ptr;
 
-use aya_ebpf::{bindings::BPF_RB_NO_WAKEUP, helpers::bpf_get_current_pid_tgid, helpers::generated::bpf_ktime_get_boot_ns};
+use aya_ebpf::{
+    bindings::BPF_RB_NO_WAKEUP, helpers::bpf_get_current_pid_tgid,
+    helpers::generated::bpf_ktime_get_boot_ns,
+};
 use capture_common::record::{Begin, End, Header, MESSAGE_MAX, Text};
 
 use crate::{

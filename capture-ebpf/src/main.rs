@@ -2,6 +2,14 @@
 //!
 //! Takes what a server has in its registers and memory when it begins or ends a statement, gives
 //! records in the ring (`capture-common::record`). It notices, copies and counts; it decides nothing.
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    clippy::needless_pass_by_value,
+    reason = "registers and fields of the server are taken for what its own code takes them for; \
+              the macros hand contexts over by value"
+)]
 #![cfg_attr(target_arch = "bpf", no_std, no_main, feature(asm_experimental_arch))]
 
 mod emit;

@@ -14,8 +14,7 @@ use capture_common::{
 };
 
 use crate::{
-    emit,
-    hash,
+    emit, hash,
     read::{self, Hit},
     session::{self, Facts, Name},
     text::{self, Source},
@@ -44,7 +43,12 @@ struct Command {
 fn arguments(ctx: &ProbeContext, engine: u32) -> Command {
     let arg = |n| ctx.arg::<u64>(n).unwrap_or(0);
     if engine == engine::MARIADB {
-        return Command { number: arg(0) as u32, thd: arg(1), packet: arg(2), len: arg(3) & 0xffff_ffff };
+        return Command {
+            number: arg(0) as u32,
+            thd: arg(1),
+            packet: arg(2),
+            len: arg(3) & 0xffff_ffff,
+        };
     }
     // COM_DATA is a union whose first members are a pointer and a 32-bit length for every command
     // with a text.
@@ -86,7 +90,13 @@ fn identify(hit: &Hit, thread: &mut Thread, thd: u64, id: u64) {
     thread.target = hit.target_index;
     thread.names = 0;
     let facts = Facts {
-        names: [user, database, Name::NONE, name(layout.security_host), name(layout.security_ip)],
+        names: [
+            user,
+            database,
+            Name::NONE,
+            name(layout.security_host),
+            name(layout.security_ip),
+        ],
         remote: 0,
         peer_port: u32::from(read::field::<u16>(thd, layout.thd_peer_port).unwrap_or(0)),
     };
@@ -98,7 +108,9 @@ fn identify(hit: &Hit, thread: &mut Thread, thd: u64, id: u64) {
 /// A command begins.
 #[inline(always)]
 pub(crate) fn begin(ctx: &ProbeContext) {
-    let Some(hit) = read::hit(ctx, hook::MY_DISPATCH) else { return };
+    let Some(hit) = read::hit(ctx, hook::MY_DISPATCH) else {
+        return;
+    };
     let command = arguments(ctx, hit.target.engine);
     let number = command.number & 0xff;
     let layout = &hit.target.mysql;
@@ -111,7 +123,9 @@ pub(crate) fn begin(ctx: &ProbeContext) {
         }
         return;
     }
-    let Some(thread) = thread::find_or_add() else { return };
+    let Some(thread) = thread::find_or_add() else {
+        return;
+    };
     identify(&hit, thread, command.thd, connection(layout, command.thd));
     thread.call += 1;
     thread.thd = command.thd;
@@ -119,7 +133,10 @@ pub(crate) fn begin(ctx: &ProbeContext) {
     thread.stack = read::stack(ctx);
     thread.message_call = thread.call;
 
-    let has_text = matches!(number, command::QUERY | command::STMT_PREPARE | command::INIT_DB);
+    let has_text = matches!(
+        number,
+        command::QUERY | command::STMT_PREPARE | command::INIT_DB
+    );
     let executes = matches!(number, command::STMT_EXECUTE | command::STMT_BULK_EXECUTE);
     let mut begin = Begin {
         header: emit::header(kind::BEGIN, thread),
@@ -131,11 +148,23 @@ pub(crate) fn begin(ctx: &ProbeContext) {
         command: number,
         location: -1,
         length: 0,
-        prepared_id: if executes { read::value(command.packet).unwrap_or(0) } else { 0 },
+        prepared_id: if executes {
+            read::value(command.packet).unwrap_or(0)
+        } else {
+            0
+        },
     };
     let recorded = if has_text {
         let max = hit.target.text_max;
-        text::begin(&mut begin, thread, Source { address: command.packet, len: command.len, max })
+        text::begin(
+            &mut begin,
+            thread,
+            Source {
+                address: command.packet,
+                len: command.len,
+                max,
+            },
+        )
     } else {
         begin.header.flags |= flag::LAST;
         text::without_text(&begin)
@@ -146,7 +175,9 @@ pub(crate) fn begin(ctx: &ProbeContext) {
 /// A statement, or a piece of a text, ended.
 #[inline(always)]
 pub(crate) fn end(ctx: &ProbeContext) {
-    let Some(hit) = read::hit(ctx, hook::MY_STATEMENT_END) else { return };
+    let Some(hit) = read::hit(ctx, hook::MY_STATEMENT_END) else {
+        return;
+    };
     let layout = &hit.target.mysql;
     let thd = ctx.arg::<u64>(0).unwrap_or(0);
     let Some(thread) = thread::find() else { return };
@@ -174,8 +205,20 @@ pub(crate) fn end(ctx: &ProbeContext) {
     } else {
         thread.open = 2;
     }
-    if matches!(thread.source, command::STMT_EXECUTE | command::STMT_BULK_EXECUTE) && text != 0 {
-        text::rest(thread, Source { address: text, len, max: hit.target.text_max }, 0);
+    if matches!(
+        thread.source,
+        command::STMT_EXECUTE | command::STMT_BULK_EXECUTE
+    ) && text != 0
+    {
+        text::rest(
+            thread,
+            Source {
+                address: text,
+                len,
+                max: hit.target.text_max,
+            },
+            0,
+        );
     }
     let area = read::field::<u64>(thd, layout.thd_diagnostics).unwrap_or(0);
     let status = read::field::<u32>(area, layout.diagnostics_status).unwrap_or(0);
@@ -207,8 +250,12 @@ fn is_nested(ctx: &ProbeContext, hit: &Hit) -> bool {
     if size == ABSENT {
         return false;
     }
-    let Some(caller) = read::value::<u64>(read::stack(ctx)) else { return false };
-    let start = hit.base.wrapping_add(hit.target.hook_address[hook::MY_DISPATCH]);
+    let Some(caller) = read::value::<u64>(read::stack(ctx)) else {
+        return false;
+    };
+    let start = hit
+        .base
+        .wrapping_add(hit.target.hook_address[hook::MY_DISPATCH]);
     caller.wrapping_sub(start) > u64::from(size)
 }
 
@@ -216,12 +263,16 @@ fn is_nested(ctx: &ProbeContext, hit: &Hit) -> bool {
 /// login.
 #[inline(always)]
 pub(crate) fn error(ctx: &ProbeContext) {
-    let Some(hit) = read::hit(ctx, hook::MY_SEND_ERROR) else { return };
+    let Some(hit) = read::hit(ctx, hook::MY_SEND_ERROR) else {
+        return;
+    };
     let layout = &hit.target.mysql;
     let arg = |n| ctx.arg::<u64>(n).unwrap_or(0);
     let thd = arg(1);
     let id = connection(layout, thd);
-    let Some(thread) = thread::find_or_add() else { return };
+    let Some(thread) = thread::find_or_add() else {
+        return;
+    };
     let established = thread.session == id && thread.target == hit.target_index;
     let running = thread.open != 0 && thread.thd == thd && established;
     if !running {
@@ -247,6 +298,10 @@ pub(crate) fn error(ctx: &ProbeContext) {
     if !established {
         end.header.flags |= flag::LOGIN;
     }
-    let lost = if running { drop_reason::RING_FULL_END } else { drop_reason::RING_FULL };
+    let lost = if running {
+        drop_reason::RING_FULL_END
+    } else {
+        drop_reason::RING_FULL
+    };
     emit::report(&end, arg(3), lost);
 }

@@ -6,14 +6,13 @@
 
 use aya_ebpf::programs::ProbeContext;
 use capture_common::{
-    ids::{flag, hook, kind, drop_reason},
+    ids::{drop_reason, flag, hook, kind},
     record::{Begin, End, NO_COUNT, outcome},
     target::{NO_ADDRESS, PostgresLayout},
 };
 
 use crate::{
-    emit,
-    hash, maps,
+    emit, hash, maps,
     read::{self, Hit},
     session::{self, Facts, Name},
     text::{self, Source},
@@ -79,7 +78,13 @@ fn record(thread: &mut Thread, layout: &PostgresLayout, port: u64, application: 
     session::record(
         thread,
         &Facts {
-            names: [name(layout.port_user), name(layout.port_database), application, Name::NONE, Name::NONE],
+            names: [
+                name(layout.port_user),
+                name(layout.port_database),
+                application,
+                Name::NONE,
+                Name::NONE,
+            ],
             remote,
             peer_port: 0,
         },
@@ -100,7 +105,9 @@ fn same_message(thread: &Thread, text: u64, statement_start: i64) -> bool {
 /// A statement begins.
 #[inline(always)]
 pub(crate) fn begin(ctx: &ProbeContext) {
-    let Some(hit) = read::hit(ctx, hook::PG_PORTAL_RUN) else { return };
+    let Some(hit) = read::hit(ctx, hook::PG_PORTAL_RUN) else {
+        return;
+    };
     let top_level = ctx.arg::<u64>(2).unwrap_or(0) & 0xff;
     if top_level == 0 {
         return;
@@ -115,16 +122,28 @@ pub(crate) fn begin(ctx: &ProbeContext) {
     // has a copy.
     let simple = text != 0 && text == global(&hit, layout.debug_query_string);
     let again = simple && same_message(thread, text, statement_start);
-    thread.source = if simple { DEST_REMOTE } else { DEST_REMOTE_EXECUTE };
+    thread.source = if simple {
+        DEST_REMOTE
+    } else {
+        DEST_REMOTE_EXECUTE
+    };
     // A portal of the extended protocol is the whole text.
-    let (location, length) = if simple { piece(layout, portal) } else { (-1, 0) };
+    let (location, length) = if simple {
+        piece(layout, portal)
+    } else {
+        (-1, 0)
+    };
     thread.call += 1;
     let mut begin = Begin {
         header: emit::header(kind::BEGIN, thread),
         text_len: NO_COUNT,
         statement_start,
         // FETCH_ALL is LONG_MAX, 0 means all as well.
-        row_limit: if limit == 0 || limit >= i64::MAX as u64 { NO_COUNT } else { limit },
+        row_limit: if limit == 0 || limit >= i64::MAX as u64 {
+            NO_COUNT
+        } else {
+            limit
+        },
         portal,
         message_call: thread.message_call,
         command: thread.source,
@@ -139,7 +158,15 @@ pub(crate) fn begin(ctx: &ProbeContext) {
         thread.message_call = thread.call;
         begin.message_call = thread.call;
         let max = hit.target.text_max;
-        text::begin(&mut begin, thread, Source { address: text, len: NO_COUNT, max })
+        text::begin(
+            &mut begin,
+            thread,
+            Source {
+                address: text,
+                len: NO_COUNT,
+                max,
+            },
+        )
     };
     thread.open = u32::from(recorded);
     thread.statement_start = statement_start;
@@ -152,7 +179,11 @@ pub(crate) fn begin(ctx: &ProbeContext) {
 fn piece(layout: &PostgresLayout, portal: u64) -> (i32, i32) {
     let statements = read::field::<u64>(portal, layout.portal_statements).unwrap_or(0);
     let cells = read::field::<u64>(statements, layout.list_elements).unwrap_or(0);
-    let statement = if cells == 0 { 0 } else { read::value::<u64>(cells).unwrap_or(0) };
+    let statement = if cells == 0 {
+        0
+    } else {
+        read::value::<u64>(cells).unwrap_or(0)
+    };
     match read::field::<u64>(statement, layout.statement_location) {
         Some(both) => (both as u32 as i32, (both >> 32) as u32 as i32),
         None => (-1, 0),
@@ -181,7 +212,9 @@ fn ended(thread: &Thread, what: u32) -> End {
 /// A statement ended well.
 #[inline(always)]
 pub(crate) fn end(ctx: &ProbeContext) {
-    let Some(hit) = read::hit(ctx, hook::PG_END_COMMAND) else { return };
+    let Some(hit) = read::hit(ctx, hook::PG_END_COMMAND) else {
+        return;
+    };
     let Some(thread) = thread::find() else { return };
     if thread.open == 0 {
         return;
@@ -204,7 +237,9 @@ pub(crate) fn end(ctx: &ProbeContext) {
 /// An error is reported, or a notice, which is passed over.
 #[inline(always)]
 pub(crate) fn error(ctx: &ProbeContext) {
-    let Some(hit) = read::hit(ctx, hook::PG_EMIT_ERROR) else { return };
+    let Some(hit) = read::hit(ctx, hook::PG_EMIT_ERROR) else {
+        return;
+    };
     let layout = &hit.target.postgres;
     if layout.errordata == NO_ADDRESS || layout.errordata_depth == NO_ADDRESS {
         return;
@@ -223,7 +258,11 @@ pub(crate) fn error(ctx: &ProbeContext) {
     }
     let known = thread::find().is_some();
     let Some(thread) = session(&hit) else { return };
-    let what = if level == layout.error_level { outcome::ERROR } else { outcome::FATAL };
+    let what = if level == layout.error_level {
+        outcome::ERROR
+    } else {
+        outcome::FATAL
+    };
     let code = read::field::<u32>(data, layout.error_sqlstate).unwrap_or(0);
     let message = read::field::<u64>(data, layout.error_message).unwrap_or(0);
 
@@ -241,14 +280,23 @@ pub(crate) fn error(ctx: &ProbeContext) {
 /// An empty statement.
 #[inline(always)]
 pub(crate) fn empty(ctx: &ProbeContext) {
-    let Some(hit) = read::hit(ctx, hook::PG_NULL_COMMAND) else { return };
+    let Some(hit) = read::hit(ctx, hook::PG_NULL_COMMAND) else {
+        return;
+    };
     let Some(thread) = session(&hit) else { return };
     thread.source = ctx.arg::<u64>(0).unwrap_or(0) as u32;
     outcome_without_begin(&hit, thread, outcome::EMPTY, 0, 0, true);
 }
 
 #[inline(always)]
-fn outcome_without_begin(hit: &Hit, thread: &mut Thread, what: u32, code: u32, message: u64, known: bool) {
+fn outcome_without_begin(
+    hit: &Hit,
+    thread: &mut Thread,
+    what: u32,
+    code: u32,
+    message: u64,
+    known: bool,
+) {
     let layout = &hit.target.postgres;
     let text = global(hit, layout.debug_query_string);
     let statement_start = global(hit, layout.statement_start) as i64;
@@ -257,7 +305,11 @@ fn outcome_without_begin(hit: &Hit, thread: &mut Thread, what: u32, code: u32, m
     thread.statement_start = statement_start;
     if !again {
         thread.message_call = thread.call;
-        thread.source = if what == outcome::EMPTY { thread.source } else { 0 };
+        thread.source = if what == outcome::EMPTY {
+            thread.source
+        } else {
+            0
+        };
     }
     let mut end = ended(thread, what);
     end.header.kind = kind::FAILURE;
@@ -265,7 +317,15 @@ fn outcome_without_begin(hit: &Hit, thread: &mut Thread, what: u32, code: u32, m
     if again {
         end.header.flags |= flag::PIECE;
     } else if text != 0 {
-        text::rest(thread, Source { address: text, len: NO_COUNT, max: hit.target.text_max }, 0);
+        text::rest(
+            thread,
+            Source {
+                address: text,
+                len: NO_COUNT,
+                max: hit.target.text_max,
+            },
+            0,
+        );
     } else if !known && what == outcome::FATAL {
         end.header.flags |= flag::LOGIN;
     }

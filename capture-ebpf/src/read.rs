@@ -4,9 +4,7 @@ use core::ffi::c_void;
 
 use aya_ebpf::{
     EbpfContext,
-    helpers::generated::{
-        bpf_get_attach_cookie, bpf_probe_read_user, bpf_probe_read_user_str,
-    },
+    helpers::generated::{bpf_get_attach_cookie, bpf_probe_read_user, bpf_probe_read_user_str},
     programs::ProbeContext,
 };
 use capture_common::{

@@ -25,7 +25,10 @@ pub(crate) struct Name {
 impl Name {
     /// A string that a NUL ends.
     pub(crate) const fn terminated(address: u64) -> Self {
-        Self { address, len: NAME_MAX as u64 }
+        Self {
+            address,
+            len: NAME_MAX as u64,
+        }
     }
 
     /// No string.
@@ -53,9 +56,14 @@ struct Record {
 pub(crate) fn fold(state: u64, name: Name) -> u64 {
     let mut block = [0u64; BLOCK / 8];
     if name.address != 0 {
-        let room = if name.len < BLOCK as u64 - 1 { name.len + 1 } else { BLOCK as u64 };
+        let room = if name.len < BLOCK as u64 - 1 {
+            name.len + 1
+        } else {
+            BLOCK as u64
+        };
         // SAFETY: the block is BLOCK bytes long and `room` at most that. What is unreadable stays zero.
-        let _written = unsafe { read::string(block.as_mut_ptr().cast::<u8>(), room as u32, name.address) };
+        let _written =
+            unsafe { read::string(block.as_mut_ptr().cast::<u8>(), room as u32, name.address) };
     }
     hash::mix(state ^ name.len, &block)
 }
@@ -77,14 +85,22 @@ pub(crate) fn record(thread: &mut Thread, facts: &Facts) -> bool {
         (*record).session.peer_port = facts.peer_port;
         if facts.remote != 0 {
             // A failure leaves family 0: not known.
-            let _read = read::bytes((&raw mut (*record).session.remote).cast::<u8>(), 28, facts.remote);
+            let _read = read::bytes(
+                (&raw mut (*record).session.remote).cast::<u8>(),
+                28,
+                facts.remote,
+            );
         }
         let mut slot = 0;
         while slot < NAMES {
             let name = facts.names[slot];
             let mut len = NO_NAME;
             if name.address != 0 {
-                let room = if name.len < NAME_MAX as u64 - 1 { name.len + 1 } else { NAME_MAX as u64 };
+                let room = if name.len < NAME_MAX as u64 - 1 {
+                    name.len + 1
+                } else {
+                    NAME_MAX as u64
+                };
                 let to = (&raw mut (*record).slots[slot]).cast::<u8>();
                 let written = read::string(to, room as u32, name.address);
                 if written > 0 {

@@ -92,11 +92,15 @@ pub(crate) fn without_text(begin: &Begin) -> bool {
 #[inline(always)]
 fn first(begin: &mut Begin, source: Source) -> Result<(u64, bool), Failure> {
     if source.len == NO_COUNT {
-        return emit::unknown::<Begin, FIRST_WORDS>(begin, source.address, u64::from(source.max), |begin, len| {
-            begin.text_len = len;
-            begin.header.flags |= flag::LAST;
-        })
-        .map(|(len, ended)| (len, ended));
+        return emit::unknown::<Begin, FIRST_WORDS>(
+            begin,
+            source.address,
+            u64::from(source.max),
+            |begin, len| {
+                begin.text_len = len;
+                begin.header.flags |= flag::LAST;
+            },
+        );
     }
     let wanted = source.capped();
     let all = wanted <= emit::room::<Begin>(emit::LARGEST);
@@ -124,8 +128,16 @@ pub(crate) struct Walk {
 impl Walk {
     /// No walk.
     pub(crate) const IDLE: Self = Self {
-        text: Text { header: Header::ZERO, offset: 0, text_len: 0 },
-        source: Source { address: 0, len: 0, max: 0 },
+        text: Text {
+            header: Header::ZERO,
+            offset: 0,
+            text_len: 0,
+        },
+        source: Source {
+            address: 0,
+            len: 0,
+            max: 0,
+        },
         state: DONE,
         padding: 0,
     };
@@ -143,7 +155,12 @@ fn repeat(times: u32, callback: extern "C" fn(u64, *mut Context) -> i64, walk: &
     let mut context = Context { walk };
     // SAFETY: the callback has the form that the helper asks for, and the context outlives the call.
     unsafe {
-        bpf_loop(times, callback as *mut c_void, (&raw mut context).cast::<c_void>(), 0);
+        bpf_loop(
+            times,
+            callback as *mut c_void,
+            (&raw mut context).cast::<c_void>(),
+            0,
+        );
     }
 }
 
@@ -152,11 +169,18 @@ fn repeat(times: u32, callback: extern "C" fn(u64, *mut Context) -> i64, walk: &
 pub(crate) fn rest(thread: &mut Thread, source: Source, offset: u64) {
     let header = emit::header(kind::TEXT, thread);
     let walk = &mut thread.walk;
-    walk.text = Text { header, offset, text_len: source.len };
+    walk.text = Text {
+        header,
+        offset,
+        text_len: source.len,
+    };
     walk.source = source;
     run(walk);
     if walk.state == FAULT {
-        touch(source.address + walk.text.offset, source.capped() - walk.text.offset);
+        touch(
+            source.address + walk.text.offset,
+            source.capped() - walk.text.offset,
+        );
         run(walk);
     }
     match walk.state {
@@ -257,7 +281,11 @@ fn length(walk: &mut Walk) -> u64 {
     // 262,144 times 4,095 bytes: more than the 1 GiB that PostgreSQL accepts.
     walk.state = RUNNING;
     repeat(1 << 18, scan_step, walk);
-    if walk.state == DONE { walk.text.offset } else { NO_COUNT }
+    if walk.state == DONE {
+        walk.text.offset
+    } else {
+        NO_COUNT
+    }
 }
 
 extern "C" fn scan_step(_index: u64, context: *mut Context) -> i64 {
@@ -293,7 +321,12 @@ fn touch(address: u64, len: u64) {
     let mut touch = Touch { address };
     // SAFETY: the callback has the form that the helper asks for, and `touch` outlives the call.
     unsafe {
-        bpf_loop(pages, touch_step as *mut c_void, (&raw mut touch).cast::<c_void>(), 0);
+        bpf_loop(
+            pages,
+            touch_step as *mut c_void,
+            (&raw mut touch).cast::<c_void>(),
+            0,
+        );
     }
 }
 
@@ -302,7 +335,11 @@ extern "C" fn touch_step(index: u64, touch: *mut Touch) -> i64 {
     // SAFETY: the helper hands back the pointer that `touch` gave it; the target is a local byte.
     let result = unsafe {
         let address = (*touch).address + index * PAGE;
-        bpf_copy_from_user((&raw mut byte).cast::<c_void>(), 1, address as *const c_void)
+        bpf_copy_from_user(
+            (&raw mut byte).cast::<c_void>(),
+            1,
+            address as *const c_void,
+        )
     };
     i64::from(result != 0)
 }

@@ -43,7 +43,9 @@ pub const TEXT_MAX_LIMIT: u32 = 16 << 20;
 /// Commands of MariaDB and MySQL that are recorded (`enum enum_server_command`): those that run
 /// something or change the server. Not `QUIT`, `FIELD_LIST`, `STATISTICS`, `PING`, `STMT_CLOSE`,
 /// `STMT_RESET`, `STMT_FETCH` and the like, which belong to a statement that is recorded or to none.
-const COMMANDS: [u8; 17] = [2, 3, 5, 6, 7, 8, 12, 13, 17, 18, 19, 21, 22, 23, 30, 31, 250];
+const COMMANDS: [u8; 17] = [
+    2, 3, 5, 6, 7, 8, 12, 13, 17, 18, 19, 21, 22, 23, 30, 31, 250,
+];
 
 fn command_mask() -> [u64; 4] {
     let mut mask = [0; 4];
@@ -58,7 +60,7 @@ fn command_mask() -> [u64; 4] {
 pub enum CaptureError {
     /// The kernel refused the programs or maps.
     #[error("the kernel did not load the probes")]
-    Load(#[source] EbpfError),
+    Load(#[source] Box<EbpfError>),
     /// The object has no such program or map: it does not belong to this version.
     #[error("the embedded probes have no {0}")]
     Missing(&'static str),
@@ -69,7 +71,7 @@ pub enum CaptureError {
         name: &'static str,
         /// Why.
         #[source]
-        source: ProgramError,
+        source: Box<ProgramError>,
     },
     /// A program could not be attached.
     #[error("cannot attach {name} to {symbol} in {exe}")]
@@ -82,7 +84,7 @@ pub enum CaptureError {
         exe: String,
         /// Why.
         #[source]
-        source: ProgramError,
+        source: Box<ProgramError>,
     },
     /// A map could not be read or written.
     #[error("cannot use the map {name}")]
@@ -91,7 +93,7 @@ pub enum CaptureError {
         name: &'static str,
         /// Why.
         #[source]
-        source: MapError,
+        source: Box<MapError>,
     },
     /// The ring could not be mapped.
     #[error("cannot map the ring")]
@@ -127,7 +129,10 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { ring_bytes: RING_BYTES_DEFAULT, text_max: TEXT_MAX_DEFAULT }
+        Self {
+            ring_bytes: RING_BYTES_DEFAULT,
+            text_max: TEXT_MAX_DEFAULT,
+        }
     }
 }
 
@@ -149,7 +154,10 @@ impl Drops {
     pub fn read(&self) -> Result<[u64; drop_reason::MAX as usize], CaptureError> {
         let mut counts = [0; drop_reason::MAX as usize];
         for (reason, count) in (0..).zip(counts.iter_mut()) {
-            *count = self.0.get(&reason, 0).map_err(|source| CaptureError::Map { name: "DROPS", source })?;
+            *count = self
+                .0
+                .get(&reason, 0)
+                .map_err(|source| map_error("DROPS", source))?;
         }
         Ok(counts)
     }
@@ -165,7 +173,9 @@ pub struct Capture {
 
 impl fmt::Debug for Capture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Capture").field("attached", &self.attached.keys()).finish_non_exhaustive()
+        f.debug_struct("Capture")
+            .field("attached", &self.attached.keys())
+            .finish_non_exhaustive()
     }
 }
 
@@ -187,23 +197,33 @@ impl Capture {
         let mut ebpf = EbpfLoader::new()
             .map_max_entries("RING", options.ring_bytes)
             .load(OBJECT)
-            .map_err(CaptureError::Load)?;
+            .map_err(|source| CaptureError::Load(Box::new(source)))?;
         for (_, name) in PROGRAMS {
             let program: &mut UProbe = program(&mut ebpf, name)?;
-            program.load().map_err(|source| CaptureError::Program { name, source })?;
+            program
+                .load()
+                .map_err(|source| program_error(name, source))?;
         }
         let name = "thread_exit";
         let exit: &mut RawTracePoint = program(&mut ebpf, name)?;
         exit.load()
             .and_then(|()| exit.attach("sched_process_exit"))
-            .map_err(|source| CaptureError::Program { name, source })?;
+            .map_err(|source| program_error(name, source))?;
 
         let ring_map: RingBuf<MapData> = map(&mut ebpf, "RING")?;
-        let fd = ring_map.as_fd().try_clone_to_owned().map_err(CaptureError::Ring)?;
+        let fd = ring_map
+            .as_fd()
+            .try_clone_to_owned()
+            .map_err(CaptureError::Ring)?;
         let ring = Ring::new(fd, options.ring_bytes as usize).map_err(CaptureError::Ring)?;
         let drops = Drops(map(&mut ebpf, "DROPS")?);
         let targets = map(&mut ebpf, "TARGETS")?;
-        let capture = Self { ebpf, targets, text_max: options.text_max, attached: BTreeMap::new() };
+        let capture = Self {
+            ebpf,
+            targets,
+            text_max: options.text_max,
+            attached: BTreeMap::new(),
+        };
         Ok((capture, ring, drops))
     }
 
@@ -222,7 +242,7 @@ impl Capture {
         target.mysql.commands = command_mask();
         self.targets
             .set(index, TargetValue(target), 0)
-            .map_err(|source| CaptureError::Map { name: "TARGETS", source })?;
+            .map_err(|source| map_error("TARGETS", source))?;
         self.attached.insert(index, Vec::new());
         Ok(index)
     }
@@ -233,7 +253,12 @@ impl Capture {
     /// # Errors
     ///
     /// When a probe cannot be attached; then none is, and the index is free again.
-    pub fn attach(&mut self, index: u32, server: &Server, resolved: &Resolved) -> Result<(), CaptureError> {
+    pub fn attach(
+        &mut self,
+        index: u32,
+        server: &Server,
+        resolved: &Resolved,
+    ) -> Result<(), CaptureError> {
         let mut links = Vec::new();
         for found in &resolved.hooks {
             let Some((_, name)) = PROGRAMS.iter().find(|(id, _)| *id == found.id) else {
@@ -253,7 +278,7 @@ impl Capture {
                         name,
                         symbol: found.symbol.to_string(),
                         exe: server.exe.display().to_string(),
-                        source,
+                        source: Box::new(source),
                     });
                 }
             }
@@ -278,8 +303,11 @@ impl Capture {
 
     fn release(&mut self, links: Vec<(&'static str, UProbeLinkId)>) {
         for (name, link) in links {
-            let detached = program::<UProbe>(&mut self.ebpf, name)
-                .and_then(|program| program.detach(link).map_err(|source| CaptureError::Program { name, source }));
+            let detached = program::<UProbe>(&mut self.ebpf, name).and_then(|program| {
+                program
+                    .detach(link)
+                    .map_err(|source| program_error(name, source))
+            });
             if let Err(error) = detached {
                 tracing::warn!(probe = name, %error, "cannot detach");
             }
@@ -294,7 +322,7 @@ where
     ebpf.program_mut(name)
         .ok_or(CaptureError::Missing(name))?
         .try_into()
-        .map_err(|source| CaptureError::Program { name, source })
+        .map_err(|source| program_error(name, source))
 }
 
 fn map<M>(ebpf: &mut Ebpf, name: &'static str) -> Result<M, CaptureError>
@@ -302,5 +330,19 @@ where
     M: TryFrom<aya::maps::Map, Error = MapError>,
 {
     M::try_from(ebpf.take_map(name).ok_or(CaptureError::Missing(name))?)
-        .map_err(|source| CaptureError::Map { name, source })
+        .map_err(|source| map_error(name, source))
+}
+
+fn program_error(name: &'static str, source: ProgramError) -> CaptureError {
+    CaptureError::Program {
+        name,
+        source: Box::new(source),
+    }
+}
+
+fn map_error(name: &'static str, source: MapError) -> CaptureError {
+    CaptureError::Map {
+        name,
+        source: Box::new(source),
+    }
 }

@@ -34,16 +34,29 @@ struct Mapping {
 unsafe impl Send for Mapping {}
 
 impl Mapping {
-    fn new(fd: BorrowedFd<'_>, len: usize, protection: libc::c_int, offset: usize) -> io::Result<Self> {
+    fn new(
+        fd: BorrowedFd<'_>,
+        len: usize,
+        protection: libc::c_int,
+        offset: usize,
+    ) -> io::Result<Self> {
         let offset = libc::off_t::try_from(offset).map_err(io::Error::other)?;
         // SAFETY: a new mapping at an address of the kernel's choice touches no existing memory.
         let start = unsafe {
-            libc::mmap(std::ptr::null_mut(), len, protection, libc::MAP_SHARED, fd.as_raw_fd(), offset)
+            libc::mmap(
+                std::ptr::null_mut(),
+                len,
+                protection,
+                libc::MAP_SHARED,
+                fd.as_raw_fd(),
+                offset,
+            )
         };
         if start == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        let start = NonNull::new(start.cast::<u8>()).ok_or_else(|| io::Error::other("mapped at zero"))?;
+        let start =
+            NonNull::new(start.cast::<u8>()).ok_or_else(|| io::Error::other("mapped at zero"))?;
         Ok(Self { start, len })
     }
 
@@ -91,7 +104,13 @@ impl Ring {
         let consumer = Mapping::new(fd.as_fd(), PAGE, libc::PROT_READ | libc::PROT_WRITE, 0)?;
         let producer = Mapping::new(fd.as_fd(), PAGE + 2 * size, libc::PROT_READ, PAGE)?;
         let read = consumer.position().load(Ordering::Acquire);
-        Ok(Self { fd, consumer, producer, size: size as u64, read })
+        Ok(Self {
+            fd,
+            consumer,
+            producer,
+            size: size as u64,
+            read,
+        })
     }
 
     /// How far the ring has been read: the start of the next record.
@@ -172,7 +191,11 @@ impl Ring {
             std::thread::sleep(timeout);
             return Ok(());
         }
-        let mut poll = libc::pollfd { fd: self.fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        let mut poll = libc::pollfd {
+            fd: self.fd.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
         let timeout = libc::c_int::try_from(timeout.as_millis()).unwrap_or(libc::c_int::MAX);
         // SAFETY: one valid pollfd is given with the count 1.
         let ready = unsafe { libc::poll(&raw mut poll, 1, timeout) };
@@ -189,11 +212,17 @@ impl Ring {
 /// Nanoseconds of `CLOCK_BOOTTIME`, the clock of the records, and of the wall clock, read together.
 #[must_use]
 pub fn clocks() -> (u64, i64) {
-    (clock(libc::CLOCK_BOOTTIME), i64::try_from(clock(libc::CLOCK_REALTIME)).unwrap_or(i64::MAX))
+    (
+        clock(libc::CLOCK_BOOTTIME),
+        i64::try_from(clock(libc::CLOCK_REALTIME)).unwrap_or(i64::MAX),
+    )
 }
 
 fn clock(id: libc::clockid_t) -> u64 {
-    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     // SAFETY: `now` is a valid timespec; both clocks exist on every kernel that has ring buffers.
     let result = unsafe { libc::clock_gettime(id, &raw mut now) };
     debug_assert_eq!(result, 0);

@@ -45,7 +45,10 @@ fn main() -> anyhow::Result<()> {
         ..Options::default()
     })?;
     let scan = Scanner::new(Path::new("/proc")).scan()?;
-    let server = scan.servers.iter().find(|server| server.engine.name() == engine);
+    let server = scan
+        .servers
+        .iter()
+        .find(|server| server.engine.name() == engine);
     let server = server.with_context(|| format!("no {engine} runs"))?;
     let resolved = resolve(&Image::open(&server.attach_path)?)?;
     let index = capture.prepare(&resolved)?;
@@ -54,7 +57,10 @@ fn main() -> anyhow::Result<()> {
     let status = Command::new(command).args(rest).status()?;
     ring.wait(SETTLE)?;
     capture.detach_all();
-    ensure!(drops.read()?.iter().all(|count| *count == 0), "records were lost");
+    ensure!(
+        drops.read()?.iter().all(|count| *count == 0),
+        "records were lost"
+    );
     let (boot_ns, wall_ns) = clocks();
     println!("{}: {command} ended with {status}", out.display());
 
@@ -79,7 +85,11 @@ fn read(ring: &mut Ring) -> Vec<Vec<u8>> {
 
 /// The records of the sessions of `user`. A session is a thread and an id.
 fn of_user(records: &[Vec<u8>], user: &[u8]) -> Vec<Vec<u8>> {
-    let decoded = || records.iter().filter_map(|bytes| Some((bytes, decode(bytes).ok()?)));
+    let decoded = || {
+        records
+            .iter()
+            .filter_map(|bytes| Some((bytes, decode(bytes).ok()?)))
+    };
     let sessions: HashSet<(u64, u64)> = decoded()
         .filter_map(|(_, record)| match record {
             Record::Session(session, [name, ..]) if name == Some(user) => {

@@ -1,17 +1,26 @@
 //! The `sqltrail` command: raw arguments in, one command run, exit code out.
 #![forbid(unsafe_code)]
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{error::Error, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use sqltrail::{commands, exit, output::unless_closed, store::error::StoreError, record::RecordError};
+use sqltrail::{
+    commands, compact::CompactError, exit, output::unless_closed, query::QueryError,
+    record::RecordError, store::error::StoreError,
+};
 
 /// A flight recorder for SQL databases.
 #[derive(Debug, Parser)]
 #[command(version, after_help = exit::HELP)]
 struct Cli {
     /// Folder of the trail
-    #[arg(long, global = true, env = "SQLTRAIL_DIR", default_value = "/var/lib/sqltrail", value_name = "DIR")]
+    #[arg(
+        long,
+        global = true,
+        env = "SQLTRAIL_DIR",
+        default_value = "/var/lib/sqltrail",
+        value_name = "DIR"
+    )]
     dir: PathBuf,
 
     #[command(subcommand)]
@@ -45,7 +54,10 @@ fn main() -> ExitCode {
         Command::Query(args) => commands::query::run(&args, &cli.dir),
         Command::Compact(args) => commands::compact::run(&args, &cli.dir),
     };
-    unless_closed(result.map(Some)).map_or_else(|error| report(&error), |code| code.unwrap_or(ExitCode::SUCCESS))
+    unless_closed(result.map(Some)).map_or_else(
+        |error| report(&error),
+        |code| code.unwrap_or(ExitCode::SUCCESS),
+    )
 }
 
 /// Everything but data goes to standard error; `SQLTRAIL_LOG` sets how much.
@@ -62,13 +74,21 @@ fn log() {
 }
 
 fn report(error: &anyhow::Error) -> ExitCode {
-    let hint = error.chain().find_map(|cause| {
-        let store = cause.downcast_ref::<StoreError>().and_then(StoreError::hint);
-        store.or_else(|| cause.downcast_ref::<RecordError>().and_then(RecordError::hint))
-    });
     tracing::error!("{error:#}");
-    if let Some(hint) = hint {
+    if let Some(hint) = error.chain().find_map(hint) {
         tracing::error!("hint: {hint}");
     }
     exit::Exit::Failed.into()
+}
+
+/// What the user can do about an error, when it says so.
+fn hint<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a str> {
+    fn of<'a, E: Error + 'static>(cause: &'a (dyn Error + 'static)) -> Option<&'a E> {
+        cause.downcast_ref()
+    }
+    of(cause)
+        .and_then(StoreError::hint)
+        .or_else(|| of(cause).and_then(RecordError::hint))
+        .or_else(|| of(cause).and_then(CompactError::hint))
+        .or_else(|| of(cause).and_then(QueryError::hint))
 }

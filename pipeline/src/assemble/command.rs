@@ -70,6 +70,13 @@ pub(super) fn postgres(source: u32) -> &'static str {
 
 /// Name of a command that has only begun.
 pub(super) fn of_begin(begin: &Begin, thread: &Thread) -> &'static str {
-    let is_postgres = thread.facts.as_ref().is_some_and(|facts| facts.db_system_name == "postgresql");
-    if is_postgres { postgres(begin.command) } else { mysql(begin.command) }
+    let is_postgres = thread
+        .facts
+        .as_ref()
+        .is_some_and(|facts| facts.db_system_name == "postgresql");
+    if is_postgres {
+        postgres(begin.command)
+    } else {
+        mysql(begin.command)
+    }
 }

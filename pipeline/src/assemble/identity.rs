@@ -26,12 +26,18 @@ pub(super) fn facts(
     names: &[Option<&[u8]>; NAMES],
 ) -> Option<Session> {
     let target = target?;
-    let [user, database, application, host, address] =
-        names.map(|name| name.filter(|name| !name.is_empty()).map(|name| String::from_utf8_lossy(name).into_owned()));
+    let [user, database, application, host, address] = names.map(|name| {
+        name.filter(|name| !name.is_empty())
+            .map(|name| String::from_utf8_lossy(name).into_owned())
+    });
     let pid = record.header.pid_tgid >> 32;
     let (client_address, client_port, session_id) = if target.engine == engine::POSTGRES {
         let (address, port) = sockaddr(&record.remote);
-        (address, port, postgres::session_id(record.header.session, pid))
+        (
+            address,
+            port,
+            postgres::session_id(record.header.session, pid),
+        )
     } else {
         // An address is only kept for TCP; a host without one came through the unix socket.
         let address = address.or_else(|| host.map(|_| LOCAL.to_owned()));
@@ -65,7 +71,10 @@ fn sockaddr(bytes: &[u8; 32]) -> (Option<String>, Option<i64>) {
         AF_INET6 => {
             let mut octets = [0; 16];
             octets.copy_from_slice(&bytes[8..24]);
-            (Some(IpAddr::V6(Ipv6Addr::from(octets)).to_string()), Some(port))
+            (
+                Some(IpAddr::V6(Ipv6Addr::from(octets)).to_string()),
+                Some(port),
+            )
         }
         _ => (None, None),
     }

@@ -38,14 +38,20 @@ pub(super) struct Message {
 
 impl Message {
     pub(super) fn new(begin: &Begin, data: &[u8]) -> Self {
-        let mut message = Self { call: begin.header.call, ..Self::default() };
+        let mut message = Self {
+            call: begin.header.call,
+            ..Self::default()
+        };
         message.take(begin.header.flags, begin.text_len, 0, data);
         message
     }
 
     /// A text whose first bytes come with the next record.
     pub(super) fn starting(call: u64) -> Self {
-        Self { call, ..Self::default() }
+        Self {
+            call,
+            ..Self::default()
+        }
     }
 
     pub(super) fn add(&mut self, text: &TextRecord, data: &[u8]) {
@@ -104,11 +110,15 @@ impl Message {
     pub(super) fn has_more(&self, command: u32) -> bool {
         command::has_pieces(command)
             && self.used > 0
-            && self.at(self.used).is_some_and(|at| next_statement(&self.bytes, Dialect::Mysql, at).is_some())
+            && self
+                .at(self.used)
+                .is_some_and(|at| next_statement(&self.bytes, Dialect::Mysql, at).is_some())
     }
 
     fn at(&self, offset: u64) -> Option<usize> {
-        usize::try_from(offset).ok().filter(|offset| *offset <= self.bytes.len())
+        usize::try_from(offset)
+            .ok()
+            .filter(|offset| *offset <= self.bytes.len())
     }
 
     /// The piece up to the statement that ends at `end`, with the separator behind it; all that
@@ -116,7 +126,9 @@ impl Message {
     pub(super) fn piece(&mut self, end: u64, dialect: Dialect) -> Option<Text> {
         let until = match self.at(end) {
             None => self.len(),
-            Some(at) if next_statement(&self.bytes, dialect, at).is_some() => self.behind_separator(at),
+            Some(at) if next_statement(&self.bytes, dialect, at).is_some() => {
+                self.behind_separator(at)
+            }
             Some(_) if self.is_cut() => end,
             Some(_) => self.len(),
         };
@@ -143,7 +155,9 @@ impl Message {
 
     /// The next piece as the text itself shows it.
     fn next_piece(&mut self, start: u64) -> Option<Text> {
-        let end = self.at(start).map_or(self.len(), |start| statement_end(&self.bytes, Dialect::Mysql, start) as u64);
+        let end = self.at(start).map_or(self.len(), |start| {
+            statement_end(&self.bytes, Dialect::Mysql, start) as u64
+        });
         self.piece(end, Dialect::Mysql)
     }
 
@@ -154,12 +168,16 @@ impl Message {
 
     /// Whether the next piece is the last.
     pub(super) fn is_last(&self) -> bool {
-        let end = self.at(self.next_start()).map(|start| statement_end(&self.bytes, Dialect::Mysql, start));
+        let end = self
+            .at(self.next_start())
+            .map(|start| statement_end(&self.bytes, Dialect::Mysql, start));
         end.is_none_or(|end| next_statement(&self.bytes, Dialect::Mysql, end).is_none())
     }
 
     fn is_execute(&self, start: u64) -> bool {
-        let word = self.at(start).and_then(|start| next_statement(&self.bytes, Dialect::Mysql, start));
+        let word = self
+            .at(start)
+            .and_then(|start| next_statement(&self.bytes, Dialect::Mysql, start));
         let word = word.and_then(|word| self.bytes.get(word..word + EXECUTE.len()));
         word.is_some_and(|word| word.eq_ignore_ascii_case(EXECUTE))
     }
@@ -172,7 +190,13 @@ impl Message {
 
     fn behind_separator(&self, from: usize) -> u64 {
         let is_separator = |byte: &u8| matches!(byte, b';' | b' ' | b'\t'..=b'\r');
-        let skipped = self.bytes.get(from..).unwrap_or_default().iter().take_while(|byte| is_separator(byte)).count();
+        let skipped = self
+            .bytes
+            .get(from..)
+            .unwrap_or_default()
+            .iter()
+            .take_while(|byte| is_separator(byte))
+            .count();
         (from + skipped) as u64
     }
 
@@ -187,14 +211,22 @@ impl Message {
             // What is used up is known by its length alone from here on.
             let len = self.len();
             self.len = Some(len);
-            Text { bytes: std::mem::take(&mut self.bytes), len, truncated }
+            Text {
+                bytes: std::mem::take(&mut self.bytes),
+                len,
+                truncated,
+            }
         } else {
             let start = self.at(self.used.min(self.recorded()))?;
             let end = self.at(until.min(self.recorded()))?;
             let bytes = self.bytes.get(start..end)?.to_vec();
             let len = until - self.used;
             let truncated = bytes.len() as u64 != len || (until == self.len() && self.is_cut());
-            Text { bytes, len, truncated }
+            Text {
+                bytes,
+                len,
+                truncated,
+            }
         };
         self.used = until;
         Some(text)

@@ -47,7 +47,11 @@ impl Target {
     }
 
     fn dialect(&self) -> Dialect {
-        if self.engine == engine::POSTGRES { Dialect::Postgres } else { Dialect::Mysql }
+        if self.engine == engine::POSTGRES {
+            Dialect::Postgres
+        } else {
+            Dialect::Mysql
+        }
     }
 }
 
@@ -61,13 +65,17 @@ impl Clock {
     /// Both clocks read together: `CLOCK_BOOTTIME` and `CLOCK_REALTIME`, nanoseconds.
     #[must_use]
     pub fn new(boot_ns: u64, wall_ns: i64) -> Self {
-        Self { offset_us: wall_ns / 1000 - i64::try_from(boot_ns / 1000).unwrap_or(i64::MAX) }
+        Self {
+            offset_us: wall_ns / 1000 - i64::try_from(boot_ns / 1000).unwrap_or(i64::MAX),
+        }
     }
 
     /// Microseconds since the Unix epoch of a record's time.
     #[must_use]
     pub fn wall_us(self, time_ns: u64) -> i64 {
-        i64::try_from(time_ns / 1000).unwrap_or(i64::MAX).saturating_add(self.offset_us)
+        i64::try_from(time_ns / 1000)
+            .unwrap_or(i64::MAX)
+            .saturating_add(self.offset_us)
     }
 }
 
@@ -109,7 +117,14 @@ impl Assembler {
     /// Numbers its rows from `next_seq` on.
     #[must_use]
     pub fn new(host_name: String, next_seq: i64, clock: Clock) -> Self {
-        Self { host_name, next_seq, clock, targets: HashMap::new(), threads: HashMap::new(), nearest: HashMap::new() }
+        Self {
+            host_name,
+            next_seq,
+            clock,
+            targets: HashMap::new(),
+            threads: HashMap::new(),
+            nearest: HashMap::new(),
+        }
     }
 
     /// Makes a server binary known, before any of its records is given.
@@ -135,13 +150,17 @@ impl Assembler {
         let mut thread = self.threads.remove(&header.pid_tgid).unwrap_or_default();
         if thread.session != header.session && !matches!(record, Record::SessionEnd(_)) {
             self.close(&mut thread, out);
-            thread = Thread { session: header.session, ..Thread::default() };
+            thread = Thread {
+                session: header.session,
+                ..Thread::default()
+            };
         }
         match record {
             Record::Session(session, names) => {
                 thread.generation = header.generation;
                 let target = self.targets.get(&header.target);
-                thread.facts = identity::facts(target, &self.host_name, session, names).map(Arc::new);
+                thread.facts =
+                    identity::facts(target, &self.host_name, session, names).map(Arc::new);
             }
             Record::Begin(begin, data) => self.begin(&mut thread, begin, data, out),
             Record::Text(text, data) => Self::text(&mut thread, text, data),
@@ -169,22 +188,39 @@ impl Assembler {
         self.close(thread, out);
         if begin.header.flags & flag::PIECE == 0 {
             thread.message = Some(Message::new(begin, data));
-        } else if thread.message.as_ref().is_none_or(|message| message.call != begin.message_call) {
+        } else if thread
+            .message
+            .as_ref()
+            .is_none_or(|message| message.call != begin.message_call)
+        {
             // The text's own record was lost; its loss is counted where it happened.
             thread.message = None;
         }
         let wall = self.clock.wall_us(begin.header.time_ns);
         let arrival = postgres::arrival_us(begin.statement_start);
         let first = begin.header.flags & flag::PIECE == 0;
-        let time_us = arrival.filter(|arrival| first && *arrival <= wall).unwrap_or(wall);
-        thread.open = Some(Open { call: begin.header.call, time_us, begin: *begin, ended: false, within: None });
+        let time_us = arrival
+            .filter(|arrival| first && *arrival <= wall)
+            .unwrap_or(wall);
+        thread.open = Some(Open {
+            call: begin.header.call,
+            time_us,
+            begin: *begin,
+            ended: false,
+            within: None,
+        });
     }
 
     fn text(thread: &mut Thread, text: &Text, data: &[u8]) {
         let call = text.header.call;
         // A prepared statement's text comes with each end from within, so it may come again.
         let again = text.offset == 0 && thread.message.as_ref().is_some_and(Message::is_complete);
-        if again || thread.message.as_ref().is_none_or(|message| message.call != call) {
+        if again
+            || thread
+                .message
+                .as_ref()
+                .is_none_or(|message| message.call != call)
+        {
             thread.message = Some(Message::starting(call));
         }
         if let Some(message) = &mut thread.message {
@@ -194,7 +230,11 @@ impl Assembler {
 
     fn end(&mut self, thread: &mut Thread, end: &End, data: &[u8], out: &mut Vec<Event>) {
         // The beginning is missing only when it was lost or from before this recorder's time.
-        if thread.open.as_ref().is_some_and(|open| open.call != end.header.call) {
+        if thread
+            .open
+            .as_ref()
+            .is_some_and(|open| open.call != end.header.call)
+        {
             self.close(thread, out);
         }
         match self.engine(&end.header) {
@@ -219,14 +259,25 @@ impl Assembler {
 
     /// Ends what is still open when something else begins on the same thread.
     fn close(&mut self, thread: &mut Thread, out: &mut Vec<Event>) {
-        let Some(open) = thread.open.clone() else { return };
+        let Some(open) = thread.open.clone() else {
+            return;
+        };
         if postgres::is_suspended(&open) {
             self.postgres_suspended(thread, out);
-        } else if let Some((end, message)) = thread.open.as_mut().and_then(|open| open.within.take()) {
+        } else if let Some((end, message)) =
+            thread.open.as_mut().and_then(|open| open.within.take())
+        {
             self.mysql_ended(thread, &end, &message, out);
-        } else if self.engine(&open.begin.header) != Some(engine::POSTGRES) && !command::reports_end(open.begin.command) {
+        } else if self.engine(&open.begin.header) != Some(engine::POSTGRES)
+            && !command::reports_end(open.begin.command)
+        {
             self.mysql_closed(thread, out);
-        } else if !open.ended || thread.message.as_ref().is_some_and(|message| message.has_more(open.begin.command)) {
+        } else if !open.ended
+            || thread
+                .message
+                .as_ref()
+                .is_some_and(|message| message.has_more(open.begin.command))
+        {
             self.unfinished(thread, Status::Unknown, out);
         }
         thread.open = None;
@@ -234,9 +285,16 @@ impl Assembler {
 
     /// A row for an open statement whose end was not seen.
     fn unfinished(&mut self, thread: &mut Thread, status: Status, out: &mut Vec<Event>) {
-        let Some(open) = thread.open.take() else { return };
+        let Some(open) = thread.open.take() else {
+            return;
+        };
         let text = thread.message.as_mut().and_then(Message::rest);
-        let mut event = self.event(thread, open.time_us, Kind::Query, command::of_begin(&open.begin, thread));
+        let mut event = self.event(
+            thread,
+            open.time_us,
+            Kind::Query,
+            command::of_begin(&open.begin, thread),
+        );
         event.status = status;
         event.text = text;
         self.push(thread, event, out);

@@ -9,7 +9,13 @@ use super::{Assembler, Thread, command, message::Message, row};
 use crate::flow::{Event, Kind, Status, Text};
 
 impl Assembler {
-    pub(super) fn mysql_end(&mut self, thread: &mut Thread, end: &End, data: &[u8], out: &mut Vec<Event>) {
+    pub(super) fn mysql_end(
+        &mut self,
+        thread: &mut Thread,
+        end: &End,
+        data: &[u8],
+        out: &mut Vec<Event>,
+    ) {
         if end.header.flags & flag::NESTED != 0 && !self.counts(thread, end) {
             if let Some(open) = &mut thread.open {
                 open.within = Some((*end, data.to_vec()));
@@ -24,19 +30,33 @@ impl Assembler {
     /// `EXECUTE` in a text is followed by the command's own report, unless it comes last there.
     fn counts(&mut self, thread: &Thread, end: &End) -> bool {
         if command::has_pieces(end.source)
-            && !thread.message.as_ref().is_some_and(|message| message.is_execute_next() && message.is_last())
+            && !thread
+                .message
+                .as_ref()
+                .is_some_and(|message| message.is_execute_next() && message.is_last())
         {
             return false;
         }
-        let nearest = self.nearest.entry((end.header.target, end.source)).or_insert(u32::MAX);
+        let nearest = self
+            .nearest
+            .entry((end.header.target, end.source))
+            .or_insert(u32::MAX);
         *nearest = end.tag.min(*nearest);
         end.tag == *nearest
     }
 
     /// A row for an end that counts.
-    pub(super) fn mysql_ended(&mut self, thread: &mut Thread, end: &End, data: &[u8], out: &mut Vec<Event>) {
+    pub(super) fn mysql_ended(
+        &mut self,
+        thread: &mut Thread,
+        end: &End,
+        data: &[u8],
+        out: &mut Vec<Event>,
+    ) {
         let time_us = self.clock.wall_us(end.header.time_ns);
-        let Some(open) = thread.open.as_mut() else { return };
+        let Some(open) = thread.open.as_mut() else {
+            return;
+        };
         let start_us = open.time_us;
         // The next piece starts where this one ends.
         open.time_us = time_us;
@@ -46,7 +66,9 @@ impl Assembler {
         let failed = end.outcome == outcome::ERROR;
         let (before, text) = match &mut thread.message {
             // A failure ends the whole text: the server throws the rest away.
-            Some(message) if command::has_pieces(number) && !failed => message.piece_at(end.piece_address, end.piece_len),
+            Some(message) if command::has_pieces(number) && !failed => {
+                message.piece_at(end.piece_address, end.piece_len)
+            }
             Some(message) if !message.is_empty() => (None, message.rest()),
             Some(_) if command::has_pieces(number) => (None, Some(Text::default())),
             _ => (None, None),
@@ -73,16 +95,33 @@ impl Assembler {
     /// A command that runs no SQL is over, and no error was reported: it went well. When it ended was
     /// not seen. Preparing a statement runs nothing, so it is no row.
     pub(super) fn mysql_closed(&mut self, thread: &mut Thread, out: &mut Vec<Event>) {
-        let Some(open) = thread.open.take() else { return };
+        let Some(open) = thread.open.take() else {
+            return;
+        };
         if open.ended || open.begin.command == command::COM_STMT_PREPARE {
             return;
         }
-        let mut event = self.event(thread, open.time_us, Kind::Query, command::mysql(open.begin.command));
-        event.text = thread.message.as_mut().filter(|message| !message.is_empty()).and_then(Message::rest);
+        let mut event = self.event(
+            thread,
+            open.time_us,
+            Kind::Query,
+            command::mysql(open.begin.command),
+        );
+        event.text = thread
+            .message
+            .as_mut()
+            .filter(|message| !message.is_empty())
+            .and_then(Message::rest);
         self.push(thread, event, out);
     }
 
-    pub(super) fn mysql_failure(&mut self, thread: &mut Thread, end: &End, data: &[u8], out: &mut Vec<Event>) {
+    pub(super) fn mysql_failure(
+        &mut self,
+        thread: &mut Thread,
+        end: &End,
+        data: &[u8],
+        out: &mut Vec<Event>,
+    ) {
         let time_us = self.clock.wall_us(end.header.time_ns);
         thread.message = None;
         let login = end.header.flags & flag::LOGIN != 0;

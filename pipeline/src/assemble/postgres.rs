@@ -28,13 +28,18 @@ pub(super) fn arrival_us(statement_start: i64) -> Option<i64> {
 
 /// The session id as `%c` of `log_line_prefix` shows it: start time and process id in hexadecimal.
 pub(super) fn session_id(start: u64, pid: u64) -> String {
-    let start = i64::try_from(start).unwrap_or(0).saturating_add(EPOCH_US).div_euclid(1_000_000);
+    let start = i64::try_from(start)
+        .unwrap_or(0)
+        .saturating_add(EPOCH_US)
+        .div_euclid(1_000_000);
     format!("{start:x}.{pid:x}")
 }
 
 /// Five characters of six bits each (`PGSIXBIT`, utils/elog.h).
 fn sqlstate(packed: u32) -> String {
-    (0..5).map(|place| char::from(b'0' + u8::try_from(packed >> (6 * place) & 0x3f).unwrap_or(0))).collect()
+    (0..5)
+        .map(|place| char::from(b'0' + u8::try_from(packed >> (6 * place) & 0x3f).unwrap_or(0)))
+        .collect()
 }
 
 /// Whether the statement is a portal that stopped at its row limit, which has no end of its own.
@@ -43,20 +48,37 @@ pub(super) fn is_suspended(open: &Open) -> bool {
 }
 
 impl Assembler {
-    pub(super) fn postgres_end(&mut self, thread: &mut Thread, end: &End, data: &[u8], out: &mut Vec<Event>) {
+    pub(super) fn postgres_end(
+        &mut self,
+        thread: &mut Thread,
+        end: &End,
+        data: &[u8],
+        out: &mut Vec<Event>,
+    ) {
         let time_us = self.clock.wall_us(end.header.time_ns);
-        let Some(open) = thread.open.take() else { return };
+        let Some(open) = thread.open.take() else {
+            return;
+        };
         let failed = end.outcome != outcome::OK;
         let text = thread.message.as_mut().and_then(|message| {
             // A failure ends the whole message: the server throws the rest away.
-            if failed || open.begin.command == EXTENDED || open.begin.location < 0 || open.begin.length <= 0 {
+            if failed
+                || open.begin.command == EXTENDED
+                || open.begin.location < 0
+                || open.begin.length <= 0
+            {
                 message.rest()
             } else {
                 let end = i64::from(open.begin.location) + i64::from(open.begin.length);
                 message.piece(u64::try_from(end).unwrap_or(0), Dialect::Postgres)
             }
         });
-        let mut event = self.event(thread, open.time_us, Kind::Query, command::postgres(open.begin.command));
+        let mut event = self.event(
+            thread,
+            open.time_us,
+            Kind::Query,
+            command::postgres(open.begin.command),
+        );
         event.duration_us = row::duration(open.time_us, time_us);
         if failed {
             error(&mut event, end, data);
@@ -68,11 +90,25 @@ impl Assembler {
         self.push(thread, event, out);
     }
 
-    pub(super) fn postgres_failure(&mut self, thread: &mut Thread, end: &End, data: &[u8], out: &mut Vec<Event>) {
+    pub(super) fn postgres_failure(
+        &mut self,
+        thread: &mut Thread,
+        end: &End,
+        data: &[u8],
+        out: &mut Vec<Event>,
+    ) {
         let time_us = self.clock.wall_us(end.header.time_ns);
         let piece = end.header.flags & flag::PIECE != 0;
-        let call = if piece { end.message_call } else { end.header.call };
-        if thread.message.as_ref().is_none_or(|message| message.call != call) {
+        let call = if piece {
+            end.message_call
+        } else {
+            end.header.call
+        };
+        if thread
+            .message
+            .as_ref()
+            .is_none_or(|message| message.call != call)
+        {
             thread.message = None;
         }
         let text = thread.message.as_mut().and_then(Message::rest);
@@ -80,9 +116,18 @@ impl Assembler {
             let state = sqlstate(end.code);
             !SESSION_ENDS.iter().any(|ends| state.starts_with(ends))
         };
-        let start_us = arrival_us(end.statement_start).filter(|start| !piece && !login && *start <= time_us);
-        let kind = if login { Kind::AuthFailure } else { Kind::Query };
-        let name = if login { "login" } else { command::postgres(end.source) };
+        let start_us =
+            arrival_us(end.statement_start).filter(|start| !piece && !login && *start <= time_us);
+        let kind = if login {
+            Kind::AuthFailure
+        } else {
+            Kind::Query
+        };
+        let name = if login {
+            "login"
+        } else {
+            command::postgres(end.source)
+        };
         let mut event = self.event(thread, start_us.unwrap_or(time_us), kind, name);
         event.duration_us = start_us.and_then(|start| row::duration(start, time_us));
         event.text = text;
@@ -96,9 +141,16 @@ impl Assembler {
 
     /// A portal that stopped at its row limit: by the protocol, exactly that many rows were sent.
     pub(super) fn postgres_suspended(&mut self, thread: &mut Thread, out: &mut Vec<Event>) {
-        let Some(open) = thread.open.take() else { return };
+        let Some(open) = thread.open.take() else {
+            return;
+        };
         let text = thread.message.as_mut().and_then(Message::rest);
-        let mut event = self.event(thread, open.time_us, Kind::Query, command::postgres(EXTENDED));
+        let mut event = self.event(
+            thread,
+            open.time_us,
+            Kind::Query,
+            command::postgres(EXTENDED),
+        );
         event.rows_returned = row::count(open.begin.row_limit);
         // When it stopped was not seen, so it has no duration.
         event.text = text;
@@ -114,7 +166,11 @@ impl Assembler {
             return (text, number);
         }
         let target = self.targets.get(&end.header.target);
-        let tag = target.and_then(|target| target.tags.get(usize::try_from(end.tag).unwrap_or(usize::MAX)));
+        let tag = target.and_then(|target| {
+            target
+                .tags
+                .get(usize::try_from(end.tag).unwrap_or(usize::MAX))
+        });
         (tag.cloned().unwrap_or_default(), row::count(end.rows))
     }
 }
@@ -135,8 +191,13 @@ fn rows(event: &mut Event, tag: &str, processed: Option<i64>, text: Option<&Text
         "INSERT" | "UPDATE" | "DELETE" | "MERGE" | "MOVE" => event.rows_affected = processed,
         "COPY" => {
             let text = text.map(|text| String::from_utf8_lossy(&text.bytes));
-            let reads = text.is_some_and(|text| classify(&text, Dialect::Postgres).class == Class::Read);
-            let rows = if reads { &mut event.rows_returned } else { &mut event.rows_affected };
+            let reads =
+                text.is_some_and(|text| classify(&text, Dialect::Postgres).class == Class::Read);
+            let rows = if reads {
+                &mut event.rows_returned
+            } else {
+                &mut event.rows_affected
+            };
             *rows = processed;
         }
         _ => {}

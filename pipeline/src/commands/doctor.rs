@@ -35,10 +35,19 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             State::Warn => "warn",
             State::Fail => "FAIL",
         };
-        let values = [state, &check.name, &check.detail, check.hint.as_deref().unwrap_or_default()];
+        let values = [
+            state,
+            &check.name,
+            &check.detail,
+            check.hint.as_deref().unwrap_or_default(),
+        ];
         rows.row(&values.map(|value| ValueRef::Text(value.as_bytes())))?;
     }
     rows.finish()?;
     let failed = checks.iter().any(|check| check.state == State::Fail);
-    Ok(if failed { Exit::Failed.into() } else { ExitCode::SUCCESS })
+    Ok(if failed {
+        Exit::Failed.into()
+    } else {
+        ExitCode::SUCCESS
+    })
 }

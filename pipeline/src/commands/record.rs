@@ -35,8 +35,10 @@ pub fn run(args: Args, dir: PathBuf) -> anyhow::Result<()> {
         ring_bytes: args.ring_bytes,
         ..Options::new(dir)
     };
-    record::run(&options, |servers| tracing::info!("recording: {servers} servers attached"))
-        .with_context(|| format!("cannot record into {}", options.dir.display()))
+    record::run(&options, |servers| {
+        tracing::info!("recording: {servers} servers attached");
+    })
+    .with_context(|| format!("cannot record into {}", options.dir.display()))
 }
 
 fn text_bytes(text: &str) -> Result<u32, String> {
@@ -61,17 +63,27 @@ fn ring_bytes(text: &str) -> Result<u32, String> {
 
 /// A number of bytes: digits, with `KiB`, `MiB` or `GiB` behind them or not.
 fn bytes(text: &str) -> Result<u32, String> {
-    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let split = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (digits, unit) = text.split_at(split);
     let factor = match unit.trim() {
         "" | "B" => 1,
         "K" | "KiB" => 1 << 10,
         "M" | "MiB" => 1 << 20,
         "G" | "GiB" => 1 << 30,
-        other => return Err(format!("unknown unit {other:?}; KiB, MiB and GiB are known")),
+        other => {
+            return Err(format!(
+                "unknown unit {other:?}; KiB, MiB and GiB are known"
+            ));
+        }
     };
-    let number: u32 = digits.parse().map_err(|_| "must start with a number".to_owned())?;
-    number.checked_mul(factor).ok_or_else(|| "too large".to_owned())
+    let number: u32 = digits
+        .parse()
+        .map_err(|_| "must start with a number".to_owned())?;
+    number
+        .checked_mul(factor)
+        .ok_or_else(|| "too large".to_owned())
 }
 
 #[cfg(test)]

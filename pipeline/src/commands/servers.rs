@@ -15,7 +15,15 @@ pub struct Args {
     format: Format,
 }
 
-const COLUMNS: [&str; 7] = ["system", "version", "pid", "listening", "hooks", "missing", "exe"];
+const COLUMNS: [&str; 7] = [
+    "system",
+    "version",
+    "pid",
+    "listening",
+    "hooks",
+    "missing",
+    "exe",
+];
 
 /// Runs the command.
 ///
@@ -27,11 +35,17 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let mut output = Output::stdout();
     let mut rows = output.rows(args.format, COLUMNS.map(str::to_owned).to_vec())?;
     for server in &found.servers {
-        let resolved = Image::open(&server.attach_path).map_err(anyhow::Error::from).and_then(|image| Ok(resolve(&image)?));
+        let resolved = Image::open(&server.attach_path)
+            .map_err(anyhow::Error::from)
+            .and_then(|image| Ok(resolve(&image)?));
         let (hooks, missing) = match resolved {
             Ok(resolved) => {
-                let missing: Vec<&str> =
-                    resolved.fields.iter().filter(|field| field.value.is_none()).map(|field| field.name).collect();
+                let missing: Vec<&str> = resolved
+                    .fields
+                    .iter()
+                    .filter(|field| field.value.is_none())
+                    .map(|field| field.name)
+                    .collect();
                 (resolved.hooks.len().to_string(), missing.join(" "))
             }
             Err(error) => ("none".to_owned(), format!("{error:#}")),
@@ -46,7 +60,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             missing,
             server.exe.display().to_string(),
         ];
-        rows.row(&values.each_ref().map(|value| ValueRef::Text(value.as_bytes())))?;
+        rows.row(
+            &values
+                .each_ref()
+                .map(|value| ValueRef::Text(value.as_bytes())),
+        )?;
     }
     rows.finish()?;
     for skipped in found.skipped {

@@ -30,7 +30,10 @@ impl Pending {
 
     /// Whether it is time for a commit.
     pub(super) fn is_due(&self, now_us: i64) -> bool {
-        self.is_full() || self.since_us.is_some_and(|since| now_us.saturating_sub(since) >= AGE_MAX_US)
+        self.is_full()
+            || self
+                .since_us
+                .is_some_and(|since| now_us.saturating_sub(since) >= AGE_MAX_US)
     }
 
     /// Notes that something was read.
@@ -47,10 +50,42 @@ mod tests {
     fn due_by_rows_bytes_or_age() {
         let cases = [
             (Pending::default(), 1_000_000, false),
-            (Pending { rows: 1, bytes: 100, since_us: Some(0) }, AGE_MAX_US - 1, false),
-            (Pending { rows: 0, bytes: 100, since_us: Some(0) }, AGE_MAX_US, true),
-            (Pending { rows: ROWS_MAX, bytes: 1, since_us: Some(0) }, 0, true),
-            (Pending { rows: 1, bytes: BYTES_MAX, since_us: Some(0) }, 0, true),
+            (
+                Pending {
+                    rows: 1,
+                    bytes: 100,
+                    since_us: Some(0),
+                },
+                AGE_MAX_US - 1,
+                false,
+            ),
+            (
+                Pending {
+                    rows: 0,
+                    bytes: 100,
+                    since_us: Some(0),
+                },
+                AGE_MAX_US,
+                true,
+            ),
+            (
+                Pending {
+                    rows: ROWS_MAX,
+                    bytes: 1,
+                    since_us: Some(0),
+                },
+                0,
+                true,
+            ),
+            (
+                Pending {
+                    rows: 1,
+                    bytes: BYTES_MAX,
+                    since_us: Some(0),
+                },
+                0,
+                true,
+            ),
         ];
         for (pending, now_us, expected) in cases {
             assert_eq!(pending.is_due(now_us), expected, "{pending:?} at {now_us}");

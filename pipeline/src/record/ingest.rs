@@ -123,7 +123,11 @@ impl Ingest {
             if self.pending.is_due(now_us) || self.stopping {
                 self.commit(now_us)?;
             } else {
-                let wait = if self.pending.since_us.is_some() { BUSY_WAIT } else { IDLE_WAIT };
+                let wait = if self.pending.since_us.is_some() {
+                    BUSY_WAIT
+                } else {
+                    IDLE_WAIT
+                };
                 self.ring.wait(wait).map_err(IngestError::Ring)?;
             }
         }
@@ -158,7 +162,9 @@ impl Ingest {
     fn read(&mut self, until: u64, now_us: i64) {
         let start = self.ring.position();
         while self.ring.position() < until && !self.pending.is_full() {
-            let Some(record) = self.ring.next_record() else { break };
+            let Some(record) = self.ring.next_record() else {
+                break;
+            };
             match decode(record.bytes) {
                 Ok(decoded) => self.assembler.record(&decoded, &mut self.events),
                 Err(error) => {
@@ -180,12 +186,22 @@ impl Ingest {
         let counts = self.drops.read().map_err(IngestError::Drops)?;
         let kernel = drop_reason::NAMES.into_iter().zip(counts).zip(self.counted);
         let lost: Vec<(&'static str, i64)> = kernel
-            .map(|((reason, count), before)| (reason, i64::try_from(count.wrapping_sub(before)).unwrap_or(i64::MAX)))
+            .map(|((reason, count), before)| {
+                (
+                    reason,
+                    i64::try_from(count.wrapping_sub(before)).unwrap_or(i64::MAX),
+                )
+            })
             .chain([(UNREADABLE_RECORD, std::mem::take(&mut self.unreadable))])
             .filter(|(_, count)| *count > 0)
             .collect();
         for (reason, count) in lost {
-            let mut event = Event::new(self.assembler.take_seq(), self.counted_at_us, Kind::Loss, reason);
+            let mut event = Event::new(
+                self.assembler.take_seq(),
+                self.counted_at_us,
+                Kind::Loss,
+                reason,
+            );
             event.repeat_count = count;
             event.duration_us = Some(now_us.saturating_sub(self.counted_at_us).max(0));
             self.events.push(event);
@@ -201,14 +217,20 @@ impl Ingest {
         let position = self.ring.position();
         let batch = Batch {
             events: std::mem::take(&mut self.events),
-            ring: Some(RingPosition { ring_id: self.ring_id.clone(), position }),
+            ring: Some(RingPosition {
+                ring_id: self.ring_id.clone(),
+                position,
+            }),
         };
         let mut tries = 0;
         while let Err(source) = self.store.append(&batch, now_us) {
             tries += 1;
             let given_up = self.stopping && tries >= TRIES_AT_STOP;
             if given_up || !source.is_retryable() {
-                return Err(IngestError::Store { rows: batch.events.len(), source });
+                return Err(IngestError::Store {
+                    rows: batch.events.len(),
+                    source,
+                });
             }
             tracing::error!(error = %source, rows = batch.events.len(), "cannot store; the ring holds what comes");
             std::thread::sleep(RETRY_WAIT);
@@ -219,7 +241,10 @@ impl Ingest {
         let heard = std::mem::replace(&mut self.events, batch.events);
         self.events.clear();
         self.events.extend(heard);
-        self.pending = Pending { rows: self.events.len(), ..Pending::default() };
+        self.pending = Pending {
+            rows: self.events.len(),
+            ..Pending::default()
+        };
         if !self.events.is_empty() {
             self.pending.note(now_us);
         }

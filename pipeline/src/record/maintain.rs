@@ -2,7 +2,7 @@
 //! and connection.
 
 use std::{
-    path::PathBuf,
+    path::Path,
     sync::mpsc::{Receiver, RecvTimeoutError},
     time::Duration,
 };
@@ -17,7 +17,7 @@ const PAUSE: u32 = 60;
 
 /// Looks after the trail in `dir` until the sender of `stop` is gone. Nothing here can lose a row, so
 /// a failure is told and tried again later.
-pub(super) fn run(dir: &PathBuf, stop: &Receiver<()>) {
+pub(super) fn run(dir: &Path, stop: &Receiver<()>) {
     let mut catalog = None;
     let mut pause = 0;
     while stop.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
@@ -41,7 +41,10 @@ pub(super) fn run(dir: &PathBuf, stop: &Receiver<()>) {
                 }
             }
             Err(error) => {
-                tracing::warn!(error = format!("{:#}", anyhow::Error::new(error)), "cannot compact");
+                tracing::warn!(
+                    error = format!("{:#}", anyhow::Error::new(error)),
+                    "cannot compact"
+                );
                 pause = PAUSE;
             }
         }

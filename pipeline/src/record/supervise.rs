@@ -62,9 +62,9 @@ impl RecordError {
             Self::Store(error) => error.hint(),
             Self::Ingest(IngestError::Store { source, .. }) => source.hint(),
             Self::Capture(error) | Self::Watch(WatchError::Capture(error)) => error.hint(),
-            Self::Watch(WatchError::NoServer(_)) => {
-                Some("`sqltrail servers` lists what runs; without a name every server is recorded, also a later one")
-            }
+            Self::Watch(WatchError::NoServer(_)) => Some(
+                "`sqltrail servers` lists what runs; without a name every server is recorded, also a later one",
+            ),
             Self::Watch(_) => Some("`sqltrail doctor` says what is missing"),
             Self::Ingest(_) | Self::System { .. } | Self::Panicked => None,
         }
@@ -90,7 +90,10 @@ pub fn run(options: &Options, ready: impl FnOnce(usize)) -> Result<(), RecordErr
     let (notices, heard) = mpsc::channel();
     let ingest = Ingest::new(ring, ring_id, drops, heard, store, host_name);
     let mut watch = Watch::new(capture, options.servers.clone(), notices.clone());
-    let started = notices.send(Notice::Lifecycle("start", format!("sqltrail {}", env!("CARGO_PKG_VERSION"))));
+    let started = notices.send(Notice::Lifecycle(
+        "start",
+        format!("sqltrail {}", env!("CARGO_PKG_VERSION")),
+    ));
     debug_assert!(started.is_ok(), "the receiver is held by the ingest above");
 
     let ingest = spawn("ingest", move || ingest.run())?;
@@ -119,7 +122,8 @@ fn supervise<T>(watch: &mut Watch, ingest: &JoinHandle<T>) -> Result<(), RecordE
         .map_err(system("start the runtime"))?;
     runtime.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(system("listen for SIGINT"))?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(system("listen for SIGTERM"))?;
+        let mut terminate =
+            signal(SignalKind::terminate()).map_err(system("listen for SIGTERM"))?;
         let mut scans = interval(SCAN_INTERVAL);
         scans.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -141,7 +145,10 @@ fn spawn<T: Send + 'static>(
     name: &'static str,
     body: impl FnOnce() -> T + Send + 'static,
 ) -> Result<JoinHandle<T>, RecordError> {
-    thread::Builder::new().name(name.to_owned()).spawn(body).map_err(system("start a thread"))
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(body)
+        .map_err(system("start a thread"))
 }
 
 fn system(what: &'static str) -> impl Fn(std::io::Error) -> RecordError {
@@ -149,5 +156,7 @@ fn system(what: &'static str) -> impl Fn(std::io::Error) -> RecordError {
 }
 
 fn host_name() -> std::io::Result<String> {
-    Ok(std::fs::read_to_string("/proc/sys/kernel/hostname")?.trim().to_owned())
+    Ok(std::fs::read_to_string("/proc/sys/kernel/hostname")?
+        .trim()
+        .to_owned())
 }

@@ -56,7 +56,9 @@ type Key = (u64, u64);
 pub(super) fn is_meant(server: &Server, wanted: &str) -> bool {
     let engine = server.engine.name();
     let by_name = wanted == engine || (wanted == "postgres" && engine == "postgresql");
-    let by_pid = wanted.parse().is_ok_and(|pid: i32| server.pids.contains(&pid));
+    let by_pid = wanted
+        .parse()
+        .is_ok_and(|pid: i32| server.pids.contains(&pid));
     by_name || by_pid || server.exe == Path::new(wanted)
 }
 
@@ -139,8 +141,10 @@ impl Watch {
 
     fn attach(&mut self, server: &Server) -> Result<(), WatchError> {
         let exe = server.exe.display().to_string();
-        let image = Image::open(&server.attach_path)
-            .map_err(|source| WatchError::Image { exe: exe.clone(), source })?;
+        let image = Image::open(&server.attach_path).map_err(|source| WatchError::Image {
+            exe: exe.clone(),
+            source,
+        })?;
         let resolved = resolve(&image).map_err(|source| WatchError::Resolve { exe, source })?;
         let index = self.capture.prepare(&resolved)?;
         let target = Target {
@@ -170,9 +174,18 @@ impl Watch {
 fn description(server: &Server, resolved: &Resolved) -> String {
     let version = resolved.version.as_deref().unwrap_or("of unknown version");
     let pids: Vec<String> = server.pids.iter().map(ToString::to_string).collect();
-    let missing: Vec<&str> =
-        resolved.fields.iter().filter(|field| field.value.is_none()).map(|field| field.name).collect();
-    let mut line = format!("{} {version}, {}, pid {}", server.engine.name(), server.exe.display(), pids.join(" "));
+    let missing: Vec<&str> = resolved
+        .fields
+        .iter()
+        .filter(|field| field.value.is_none())
+        .map(|field| field.name)
+        .collect();
+    let mut line = format!(
+        "{} {version}, {}, pid {}",
+        server.engine.name(),
+        server.exe.display(),
+        pids.join(" ")
+    );
     if !missing.is_empty() {
         line.push_str("; not available: ");
         line.push_str(&missing.join(", "));

@@ -55,6 +55,13 @@ class MariaDBUnderTest(servers.MariaDB):
         where |= {"client_flag": CLIENT.MULTI_STATEMENTS, "read_timeout": ANSWER_DEADLINE_S}
         return pymysql.connect(**(where | options))
 
+    def make_accounts(self) -> None:
+        with self.connect(user="root", password="", database=None) as admin, admin.cursor() as cursor:
+            cursor.execute("create database shop")
+            for host in ("localhost", "127.0.0.1"):
+                cursor.execute(f"create user bob@'{host}' identified by '{PASSWORD}'")
+                cursor.execute(f"grant all on shop.* to bob@'{host}'")
+
     @property
     def pid(self) -> int:
         return self.process.pid
@@ -73,11 +80,7 @@ def pg(scratch: pathlib.Path):
 @pytest.fixture(scope="session")
 def my(scratch: pathlib.Path):
     with MariaDBUnderTest(scratch / "my", logs=True) as server:
-        with server.connect(user="root", password="", database=None) as admin, admin.cursor() as cursor:
-            cursor.execute("create database shop")
-            for host in ("localhost", "127.0.0.1"):
-                cursor.execute(f"create user bob@'{host}' identified by '{PASSWORD}'")
-                cursor.execute(f"grant all on shop.* to bob@'{host}'")
+        server.make_accounts()
         yield server
 
 

@@ -6,8 +6,9 @@ import asyncpg
 import mysql.connector
 import pytest
 
+import logs
 import trail
-from conftest import PASSWORD
+from conftest import PASSWORD, MariaDBUnderTest
 
 
 def shown(rows) -> list[tuple[str, str, str]]:
@@ -165,15 +166,27 @@ def test_sql_level_prepare(pg_session, my_session):
         assert [row.db_query_text for row in session.rows() if row.parent_seq is None] == texts
 
 
-def test_mariadb_binary_protocol(recorder, my):
+BOUND = [(1, "one"), (2, "two's"), (3, None)]
+
+
+@pytest.fixture(scope="module")
+def quiet(scratch):
+    """A MariaDB without any log: one that keeps a general or binary log puts the values into the text itself."""
+    with MariaDBUnderTest(scratch / "quiet") as server:
+        server.make_accounts()
+        yield server
+
+
+def binary_rows(recorder, server) -> list[trail.Row]:
+    """The trail of a session that prepares and executes by the binary protocol."""
     connection = mysql.connector.connect(
-        unix_socket=str(my.socket), user="bob", password=PASSWORD, database="shop", autocommit=True
+        unix_socket=str(server.socket), user="bob", password=PASSWORD, database="shop", autocommit=True
     )
-    which, values = "server_pid = ? and session_id = ?", (my.pid, str(connection.connection_id))
+    which, values = "server_pid = ? and session_id = ?", (server.pid, str(connection.connection_id))
     with connection, connection.cursor(prepared=True) as cursor:
-        cursor.execute("create table if not exists bound (a int, b text)")
-        for number, text in ((1, "one"), (2, "two's"), (3, None)):
-            cursor.execute("insert into bound values (?, ?)", (number, text))
+        cursor.execute("create or replace table bound (a int, b text)")
+        for pair in BOUND:
+            cursor.execute("insert into bound values (?, ?)", pair)
         cursor.execute("select a from bound where a < ? and b <> ?", (9, "zz"))
         assert len(cursor.fetchall()) == 2
         with pytest.raises(mysql.connector.Error):
@@ -183,9 +196,13 @@ def test_mariadb_binary_protocol(recorder, my):
             plain.fetchall()
     fence = recorder.trail.wait_for_one(f"{which} and db_query_text = ?", *values, "select 'binary fence'")
     own = f"{which} and kind = 'query' and seq < ? and db_query_text like '%bound%'"
-    rows = recorder.trail.rows(own, *values, fence.seq)
+    return recorder.trail.rows(own, *values, fence.seq)
+
+
+def test_mariadb_binary_protocol(recorder, quiet):
+    rows = binary_rows(recorder, quiet)
     assert [(row.command, row.db_query_text, row.status_code) for row in rows] == [
-        ("COM_STMT_EXECUTE", "create table if not exists bound (a int, b text)", None),
+        ("COM_STMT_EXECUTE", "create or replace table bound (a int, b text)", None),
         ("COM_STMT_EXECUTE", "insert into bound values (?, ?)", None),
         ("COM_STMT_EXECUTE", "insert into bound values (?, ?)", None),
         ("COM_STMT_EXECUTE", "insert into bound values (?, ?)", None),
@@ -196,12 +213,21 @@ def test_mariadb_binary_protocol(recorder, my):
     assert rows[4].rows_returned == 2
 
 
-def test_statement_prepared_before_the_recorder_came(scratch, pg, my):
+def test_mariadb_binary_protocol_as_the_general_log_has_it(recorder, my):
+    *executed, failed = binary_rows(recorder, my)
+    logged = logs.mariadb_sessions(my.general_log)[executed[0].session_id]
+    assert [row.text for row in executed] == [message.text for message in logged if message.command == "Execute"]
+    assert (failed.command, failed.status_code) == ("COM_STMT_PREPARE", "1054")
+    # The shape is that of the prepared text, values or no values.
+    assert len({row.fingerprint for row in executed if row.db_operation_name == "INSERT"}) == 1
+
+
+def test_statement_prepared_before_the_recorder_came(scratch, pg, quiet):
     """The text is whole at each execution, whenever the statement was prepared."""
     with pg.connect() as one:
         one.execute("select %s::int + 41", (1,), prepare=True)
         prepared = mysql.connector.connect(
-            unix_socket=str(my.socket), user="bob", password=PASSWORD, database="shop", autocommit=True
+            unix_socket=str(quiet.socket), user="bob", password=PASSWORD, database="shop", autocommit=True
         )
         with prepared, prepared.cursor(prepared=True) as cursor:
             cursor.execute("select ? + 41", (1,))
@@ -214,6 +240,6 @@ def test_statement_prepared_before_the_recorder_came(scratch, pg, my):
                 cursor.fetchall()
                 row = late.trail.wait_for_one(
                     "server_pid = ? and session_id = ? and command = 'COM_STMT_EXECUTE'",
-                    my.pid, str(prepared.connection_id),
+                    quiet.pid, str(prepared.connection_id),
                 )  # fmt: skip
                 assert (row.db_query_text, row.db_user) == ("select ? + 41", "bob")
