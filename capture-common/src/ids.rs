@@ -83,10 +83,12 @@ pub mod drop_reason {
     pub const UNREADABLE: u32 = 4;
     /// A probe fired for a target that is not in the table.
     pub const NO_TARGET: u32 = 5;
-    /// A statement ended of which no beginning was seen.
+    /// A statement ended that had begun before the probes were attached.
     pub const NO_BEGIN: u32 = 6;
+    /// The ring had no room for a session's identity, which the next statements lack.
+    pub const RING_FULL_SESSION: u32 = 7;
     /// How many there are.
-    pub const MAX: u32 = 7;
+    pub const MAX: u32 = 8;
 
     /// The name of each reason, as it stands in a `loss` row.
     pub const NAMES: [&str; MAX as usize] = [
@@ -97,5 +99,6 @@ pub mod drop_reason {
         "unreadable_memory",
         "unknown_target",
         "no_begin",
+        "ring_full_session",
     ];
 }

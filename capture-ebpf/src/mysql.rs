@@ -14,7 +14,7 @@ use capture_common::{
 };
 
 use crate::{
-    emit, hash,
+    emit, hash, maps,
     read::{self, Hit},
     session::{self, Facts, Name},
     text::{self, Source},
@@ -180,11 +180,17 @@ pub(crate) fn end(ctx: &ProbeContext) {
     };
     let layout = &hit.target.mysql;
     let thd = ctx.arg::<u64>(0).unwrap_or(0);
-    let Some(thread) = thread::find() else { return };
+    let nested = is_nested(ctx, &hit);
+    let Some(thread) = thread::find() else {
+        // It began before the probes were attached.
+        if !nested {
+            maps::dropped(drop_reason::NO_BEGIN);
+        }
+        return;
+    };
     if thread.open == 0 || thread.thd != thd {
         return;
     }
-    let nested = is_nested(ctx, &hit);
     let [text, len] = read::field::<[u64; 2]>(thd, layout.thd_query).unwrap_or([0, 0]);
     let mut end = End {
         header: emit::header(kind::END, thread),

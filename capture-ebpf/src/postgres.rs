@@ -215,7 +215,13 @@ pub(crate) fn end(ctx: &ProbeContext) {
     let Some(hit) = read::hit(ctx, hook::PG_END_COMMAND) else {
         return;
     };
-    let Some(thread) = thread::find() else { return };
+    let Some(thread) = thread::find() else {
+        // It began before the probes were attached.
+        if global(&hit, hit.target.postgres.my_proc_port) != 0 {
+            maps::dropped(drop_reason::NO_BEGIN);
+        }
+        return;
+    };
     if thread.open == 0 {
         return;
     }

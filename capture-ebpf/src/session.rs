@@ -71,11 +71,12 @@ pub(crate) fn fold(state: u64, name: Name) -> u64 {
 /// Makes a record of `facts`. Returns whether it is in the ring.
 #[inline(always)]
 pub(crate) fn record(thread: &mut Thread, facts: &Facts) -> bool {
+    // Also when the record is lost: what follows must not be taken for the former identity's.
+    thread.generation = thread.generation.wrapping_add(1);
     let Some(mut entry) = RING.reserve::<Record>(0) else {
-        maps::dropped(drop_reason::RING_FULL);
+        maps::dropped(drop_reason::RING_FULL_SESSION);
         return false;
     };
-    thread.generation += 1;
     let record = entry.as_mut_ptr();
     // SAFETY: `record` is a reservation of exactly this type; every slot is NAME_MAX bytes long.
     unsafe {

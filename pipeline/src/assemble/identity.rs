@@ -2,13 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use capture_common::{
-    ids::engine,
-    record::{NAMES, Session as SessionRecord},
-};
+use capture_common::record::{Header, NAMES, Session as SessionRecord};
 
 use super::{Target, postgres};
-use crate::flow::Session;
+use crate::flow::{Dialect, Session};
 
 /// `client_address` of a client on a unix socket.
 const LOCAL: &str = "local";
@@ -25,24 +22,33 @@ pub(super) fn facts(
     record: &SessionRecord,
     names: &[Option<&[u8]>; NAMES],
 ) -> Option<Session> {
-    let target = target?;
+    let mut facts = server(target, host_name, &record.header)?;
     let [user, database, application, host, address] = names.map(|name| {
         name.filter(|name| !name.is_empty())
             .map(|name| String::from_utf8_lossy(name).into_owned())
     });
-    let pid = record.header.pid_tgid >> 32;
-    let (client_address, client_port, session_id) = if target.engine == engine::POSTGRES {
-        let (address, port) = sockaddr(&record.remote);
-        (
-            address,
-            port,
-            postgres::session_id(record.header.session, pid),
-        )
-    } else {
-        // An address is only kept for TCP; a host without one came through the unix socket.
-        let address = address.or_else(|| host.map(|_| LOCAL.to_owned()));
-        let port = (record.peer_port != 0).then_some(i64::from(record.peer_port));
-        (address, port, record.header.session.to_string())
+    facts.db_user = user;
+    facts.db_namespace = database;
+    facts.application_name = application;
+    (facts.client_address, facts.client_port) = match facts.dialect {
+        Dialect::Postgres => sockaddr(&record.remote),
+        Dialect::Mysql => {
+            // An address is only kept for TCP; a host without one came through the unix socket.
+            let address = address.or_else(|| host.map(|_| LOCAL.to_owned()));
+            let port = (record.peer_port != 0).then_some(i64::from(record.peer_port));
+            (address, port)
+        }
+    };
+    Some(facts)
+}
+
+/// What is known of a session without its own record: server and process.
+pub(super) fn server(target: Option<&Target>, host_name: &str, header: &Header) -> Option<Session> {
+    let target = target?;
+    let pid = header.pid_tgid >> 32;
+    let session_id = match target.dialect() {
+        Dialect::Postgres => postgres::session_id(header.session, pid),
+        Dialect::Mysql => header.session.to_string(),
     };
     Some(Session {
         db_system_name: target.system_name().to_owned(),
@@ -50,11 +56,11 @@ pub(super) fn facts(
         host_name: host_name.to_owned(),
         server_pid: i64::try_from(pid).unwrap_or(i64::MAX),
         session_id,
-        db_user: user,
-        db_namespace: database,
-        client_address,
-        client_port,
-        application_name: application,
+        db_user: None,
+        db_namespace: None,
+        client_address: None,
+        client_port: None,
+        application_name: None,
         dialect: target.dialect(),
     })
 }

@@ -155,10 +155,14 @@ impl Assembler {
                 ..Thread::default()
             };
         }
+        let target = self.targets.get(&header.target);
+        if thread.generation != header.generation || thread.facts.is_none() {
+            // The record that says who it is was lost, unless this is the very one.
+            thread.generation = header.generation;
+            thread.facts = identity::server(target, &self.host_name, &header).map(Arc::new);
+        }
         match record {
             Record::Session(session, names) => {
-                thread.generation = header.generation;
-                let target = self.targets.get(&header.target);
                 thread.facts =
                     identity::facts(target, &self.host_name, session, names).map(Arc::new);
             }

@@ -163,7 +163,7 @@ def test_both_engines_have_the_same_events(sqlite, duck):
     theirs = duck.execute(f"select {chosen} from events order by seq").fetchall()
     assert len(ours) == EVENTS
     for our, their in zip(ours, theirs, strict=True):
-        assert dict(zip(columns, our)) == dict(zip(columns, their))
+        assert dict(zip(columns, our, strict=True)) == dict(zip(columns, their, strict=True))
 
 
 def test_a_text_serves_as_a_time_on_duckdb(duck):
@@ -193,7 +193,7 @@ def test_the_command_gives_what_plain_sqlite_gives(sqltrail, filled, sqlite, nam
     command = [sqltrail, "--dir", filled, "query", name, "--format", "json", *words]
     shown = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     columns, rows = ask_sqlite(sqlite, name, given)
-    assert [json.loads(line) for line in shown.splitlines()] == [dict(zip(columns, row)) for row in rows]
+    assert [json.loads(line) for line in shown.splitlines()] == [dict(zip(columns, row, strict=True)) for row in rows]
 
 
 def test_a_gap_is_found_on_both_engines(filled, sqlite):

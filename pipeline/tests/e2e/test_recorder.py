@@ -114,18 +114,41 @@ def test_parquet_files_lie_by_date(archived):
     assert {path.parent.name for path in (reader.folder / "archive").rglob("*.parquet")} <= dates
 
 
-def test_two_recorders_do_not_share_a_directory(recorder):
-    second = subprocess.run(
-        [trail.binary(), "record", "--dir", recorder.folder], capture_output=True, text=True, timeout=60, check=False
+def refused(*arguments: object) -> str:
+    """What `record` says when it will not start."""
+    done = subprocess.run(
+        [trail.binary(), "record", *arguments], capture_output=True, text=True, timeout=60, check=False
     )
-    assert second.returncode != 0
-    assert "hint:" in second.stderr
-    assert str(recorder.folder) in second.stderr
+    assert done.returncode not in (0, 101)
+    assert done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert ["hint: " in line for line in lines] == [False] * (len(lines) - 1) + [True], done.stderr
+    return done.stderr
+
+
+def test_two_recorders_do_not_share_a_directory(recorder):
+    assert str(recorder.folder) in refused("--dir", recorder.folder)
+
+
+def test_refusals_name_their_object(scratch, pg, my):
+    (scratch / "a-file").write_text("")
+    assert f"{scratch}/a-file" in refused("--dir", scratch / "a-file")
+    assert "no-such-server" in refused("--dir", scratch / "refused", "no-such-server")
+
+
+def test_only_the_named_server_is_recorded(scratch, pg, my):
+    with trail.Recorder(scratch / "chosen", "mariadb") as running, pg.connect() as one, my.connect() as other:
+        one.execute("select 'not recorded'")
+        session = conftest.MySession(running.trail, my, other)
+        session.run("select 'recorded'")
+        assert [row.db_query_text for row in session.rows()] == ["select 'recorded'"]
+    assert {row.db_system_name for row in running.trail.rows("kind = 'query'")} == {"mariadb"}
 
 
 def test_servers_names_both(pg, my):
     listed = [json.loads(line) for line in trail.sqltrail("servers", "--format", "json").splitlines()]
-    pids = {server["pid"] for server in listed}
+    # Servers of one binary share a line.
+    pids = {int(pid) for binary in listed for pid in binary["pid"].split()}
     assert {pg.process.pid, my.pid} <= pids
 
 
