@@ -29,7 +29,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Record what servers are asked, until SIGINT or SIGTERM
+    /// Record what servers are asked, until SIGINT, SIGTERM or SIGHUP
     Record(commands::record::Args),
     /// List the database servers that run, and what of each can be recorded
     Servers(commands::servers::Args),

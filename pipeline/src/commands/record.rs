@@ -7,7 +7,7 @@ use capture::attach::{RING_BYTES_DEFAULT, TEXT_MAX_DEFAULT, TEXT_MAX_LIMIT};
 
 use crate::record::{self, Options};
 
-/// Records what servers are asked, until SIGINT or SIGTERM.
+/// Records what servers are asked, until SIGINT, SIGTERM or SIGHUP.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Engine name, process id or binary path of each server to record [default: every server, now and later]

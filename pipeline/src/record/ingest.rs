@@ -122,14 +122,20 @@ impl Ingest {
             }
             if self.pending.is_due(now_us) || self.stopping {
                 self.commit(now_us)?;
+            } else if self.pending.since_us.is_some() {
+                self.ring.wait(BUSY_WAIT).map_err(IngestError::Ring)?;
             } else {
-                let wait = if self.pending.since_us.is_some() {
-                    BUSY_WAIT
-                } else {
-                    IDLE_WAIT
-                };
-                self.ring.wait(wait).map_err(IngestError::Ring)?;
+                self.seal_if_due(now_us);
+                self.ring.wait(IDLE_WAIT).map_err(IngestError::Ring)?;
             }
+        }
+    }
+
+    /// Closes a segment that has grown old while nothing came. No row is at stake, so a failure is
+    /// left to the next batch to meet.
+    fn seal_if_due(&mut self, now_us: i64) {
+        if let Err(error) = self.store.seal_if_due(now_us) {
+            tracing::warn!(%error, "cannot seal a segment");
         }
     }
 

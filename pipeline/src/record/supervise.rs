@@ -71,7 +71,7 @@ impl RecordError {
     }
 }
 
-/// Records until SIGINT or SIGTERM; `ready` is called with the number of servers once all that run
+/// Records until SIGINT, SIGTERM or SIGHUP; `ready` is called with the number of servers once all that run
 /// are attached.
 ///
 /// # Errors
@@ -124,12 +124,15 @@ fn supervise<T>(watch: &mut Watch, ingest: &JoinHandle<T>) -> Result<(), RecordE
         let mut interrupt = signal(SignalKind::interrupt()).map_err(system("listen for SIGINT"))?;
         let mut terminate =
             signal(SignalKind::terminate()).map_err(system("listen for SIGTERM"))?;
+        let mut hangup = signal(SignalKind::hangup()).map_err(system("listen for SIGHUP"))?;
         let mut scans = interval(SCAN_INTERVAL);
         scans.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 _ = interrupt.recv() => return Ok(()),
                 _ = terminate.recv() => return Ok(()),
+                // The terminal is gone; what was recorded is not to go with it.
+                _ = hangup.recv() => return Ok(()),
                 _ = scans.tick() => {
                     if ingest.is_finished() {
                         return Ok(());

@@ -38,7 +38,8 @@ def pg(*texts: str | bytes) -> None:
     """Sends each text as one message of the simple protocol, whatever comes of it."""
     with psycopg.connect(**pg_options(), autocommit=True) as connection:
         for text in texts:
-            connection.pgconn.exec_(text.encode() if isinstance(text, str) else text)
+            if connection.pgconn.status == psycopg.pq.ConnStatus.OK:
+                connection.pgconn.exec_(text.encode() if isinstance(text, str) else text)
 
 
 def my(*texts: str | bytes, **options) -> None:
@@ -55,9 +56,10 @@ def my_connect(**options) -> pymysql.Connection:
 
 
 def my_query(connection: pymysql.Connection, text: str | bytes) -> None:
+    cursor = connection.cursor()
     try:
-        connection.query(text)
-        while connection.next_result():
+        cursor.execute(text)
+        while cursor.nextset():
             pass
     except pymysql.err.MySQLError:
         pass
@@ -98,7 +100,6 @@ def postgres_failures() -> None:
         " ; -- nothing",
         b"select 'caf\xe9'",
         "select set_config('application_name', 'last words', false), pg_terminate_backend(pg_backend_pid())",
-        "select 'never'",
     )
 
 
@@ -147,7 +148,7 @@ def mariadb_text() -> None:
             "insert into pieces values (1), (2), (3)",
             "update pieces set id = id + 10 where id > 1",
             " select * from pieces -- all",
-            b"select 'caf\xe9', 'a\0b'",
+            b"select length('caf\xe9'), length('a\0b')",
             "select 'zo\u00eb \U0001f980'",
         ):
             my_query(connection, text)
@@ -243,7 +244,8 @@ SAMPLES: dict[str, Callable[[], None]] = {
     )
 }  # fmt: skip
 
-PG_REMOVE = f"drop owned by {USER} cascade; drop role {USER}"
+PG_REMOVE = f"""do $$ begin if exists (select from pg_roles where rolname = '{USER}') then
+drop owned by {USER} cascade; drop role {USER}; end if; end $$"""
 PG_MAKE = f"""create role {USER} login password '{PASSWORD}'; grant create on schema public to {USER};
 create table pieces(id int); alter table pieces owner to {USER}"""
 MY_REMOVE = (f"drop database if exists {USER}", f"drop user if exists {USER}")
@@ -271,6 +273,7 @@ def main() -> None:
     if arguments.play:
         SAMPLES[arguments.play]()
         return
+    administer(PG_REMOVE, MY_REMOVE)
     administer(PG_MAKE, MY_MAKE)
     try:
         for name in arguments.names or SAMPLES:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import os
 import pathlib
+import signal
 
 import psycopg
 import pymysql
@@ -22,6 +23,8 @@ ANSWER_DEADLINE_S = 60
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
+    # What is started is stopped, and what is made removed, also when the run is called off.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     lacks = []
     if os.geteuid() != 0:
         lacks.append("must be root to load probes")

@@ -71,9 +71,9 @@ def mariadb_sessions(log: pathlib.Path) -> dict[str, list[Message]]:
     """Entries of each connection, in order, from a general log."""
     text = log.read_bytes()
     entries = list(GENERAL_ENTRY.finditer(text))
-    ends = [entry.start() for entry in entries[1:]] + [len(text)]
+    ends = [*(entry.start() for entry in entries[1:]), len(text)]
     sessions: dict[str, list[Message]] = {}
-    for entry, end in zip(entries, ends, strict=True):
+    for entry, end in zip(entries, ends, strict=False):
         argument = text[entry.end() : end].removesuffix(b"\n")
         sessions.setdefault(entry[1].decode(), []).append(Message(entry[2].decode(), argument))
     return sessions

@@ -115,7 +115,8 @@ class Recorder:
 
     def __enter__(self):
         with self.stderr_path.open("wb") as stderr:
-            argv = [binary(), "record", "--dir", self.folder, *self.arguments]
+            # The kernel ends it should this process die.
+            argv = ["setpriv", "--pdeathsig=INT", "--", binary(), "record", "--dir", self.folder, *self.arguments]
             self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=stderr)
         try:
             wait_until("the recorder says that it is attached", READY_DEADLINE_S, self.attached)

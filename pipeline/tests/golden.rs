@@ -1,0 +1,130 @@
+//! Raw records of real servers, as the probes made them, through decode and assemble.
+//!
+//! `testdata/samples` holds for each sample what stood in the ring (`.ring`), what is to be known about the
+//! server (`.json`) and the rows that are expected of it (`.jsonl`). `SQLTRAIL_BLESS=1` writes the rows anew;
+//! `testdata/samples/record.py` says which statements ran.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Map, Value, json};
+use sqltrail::{
+    assemble::{Assembler, Clock, Target},
+    decode::decode,
+    flow::Event,
+};
+
+/// Set to write what is expected.
+const BLESS: &str = "SQLTRAIL_BLESS";
+
+fn samples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/samples")
+}
+
+/// The records of a sample: each a `u32` length and its bytes.
+fn records(mut ring: &[u8]) -> Vec<&[u8]> {
+    let mut records = Vec::new();
+    while let Some((len, rest)) = ring.split_first_chunk() {
+        let len = usize::try_from(u32::from_le_bytes(*len)).unwrap();
+        let (record, rest) = rest.split_at(len);
+        records.push(record);
+        ring = rest;
+    }
+    assert!(ring.is_empty());
+    records
+}
+
+fn events(path: &Path) -> Vec<Event> {
+    let about: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    let ring = fs::read(path.with_extension("ring")).unwrap();
+    let number = |name: &str| about[name].as_u64().unwrap();
+    let clock = Clock::new(number("boot_ns"), about["wall_ns"].as_i64().unwrap());
+    let target = Target {
+        engine: u32::try_from(number("engine")).unwrap(),
+        version: about["version"].as_str().map(str::to_owned),
+        tags: serde_json::from_value(about["tags"].clone()).unwrap(),
+    };
+    let mut assembler = Assembler::new("db1".to_owned(), 1, clock);
+    assembler.add_target(u32::try_from(number("target")).unwrap(), target);
+    let mut events = Vec::new();
+    for record in records(&ring) {
+        assembler.record(&decode(record).unwrap(), &mut events);
+    }
+    assembler.finish(&mut events);
+    events
+}
+
+/// A row as one line; what it does not have is left out.
+fn line(event: &Event) -> String {
+    let mut fields = Map::new();
+    let mut add = |name: &str, value: Value| {
+        if !value.is_null() {
+            fields.insert(name.to_owned(), value);
+        }
+    };
+    add("seq", json!(event.seq));
+    add("message_seq", json!(event.message_seq));
+    add("time", json!(event.time_us));
+    add("kind", json!(event.kind.as_str()));
+    add("command", json!(event.command));
+    add("status", json!(event.status.as_str()));
+    add("status_code", json!(event.status_code));
+    add("sqlstate", json!(event.sqlstate));
+    add("error_message", json!(event.error_message));
+    add("rows_returned", json!(event.rows_returned));
+    add("rows_affected", json!(event.rows_affected));
+    add("duration_us", json!(event.duration_us));
+    if let Some(text) = &event.text {
+        add("text", json!(text.bytes.escape_ascii().to_string()));
+        add("text_len", json!(text.len));
+        add("truncated", json!(text.truncated));
+    }
+    if let Some(session) = &event.session {
+        add(
+            "server",
+            json!([session.db_system_name, session.server_version]),
+        );
+        add("server_pid", json!(session.server_pid));
+        add("session_id", json!(session.session_id));
+        add("db_user", json!(session.db_user));
+        add("db_namespace", json!(session.db_namespace));
+        add("client_address", json!(session.client_address));
+        add("client_port", json!(session.client_port));
+        add("application_name", json!(session.application_name));
+    }
+    Value::Object(fields).to_string()
+}
+
+#[test]
+fn samples_give_the_rows_that_are_expected() {
+    let mut count = 0;
+    for entry in fs::read_dir(samples()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        count += 1;
+        let events = events(&path);
+        for (event, seq) in events.iter().zip(1..) {
+            assert_eq!(event.seq, seq, "{}", path.display());
+        }
+        let rows: String = events.iter().map(|event| line(event) + "\n").collect();
+        let expected = path.with_extension("jsonl");
+        if std::env::var_os(BLESS).is_some() {
+            fs::write(&expected, &rows).unwrap();
+        }
+        let expected = fs::read_to_string(&expected).unwrap();
+        for (row, expected) in rows.lines().zip(expected.lines()) {
+            assert_eq!(row, expected, "{}", path.display());
+        }
+        assert_eq!(
+            rows.lines().count(),
+            expected.lines().count(),
+            "{}",
+            path.display()
+        );
+    }
+    assert!(count > 0, "no samples in {}", samples().display());
+}
