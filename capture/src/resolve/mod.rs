@@ -108,6 +108,15 @@ pub struct Resolved {
     pub tags_missing: String,
 }
 
+impl Resolved {
+    /// Names of the facts that were not found.
+    #[must_use]
+    pub fn missing(&self) -> Vec<&'static str> {
+        let missing = self.fields.iter().filter(|field| field.value.is_none());
+        missing.map(|field| field.name).collect()
+    }
+}
+
 /// Tells the kind of server by the symbols it exports.
 #[must_use]
 pub fn engine_of(image: &Image) -> Option<Engine> {

@@ -1,9 +1,5 @@
 //! The engines' own names of commands.
 
-use capture_common::record::Begin;
-
-use super::Thread;
-
 /// `COM_QUERY`: the only command whose text can have several statements.
 const COM_QUERY: u32 = 3;
 /// `COM_STMT_PREPARE`: no statement ran.
@@ -65,18 +61,5 @@ pub(super) fn postgres(source: u32) -> &'static str {
         2 => "simple",
         3 => "execute",
         _ => "message",
-    }
-}
-
-/// Name of a command that has only begun.
-pub(super) fn of_begin(begin: &Begin, thread: &Thread) -> &'static str {
-    let is_postgres = thread
-        .facts
-        .as_ref()
-        .is_some_and(|facts| facts.db_system_name == "postgresql");
-    if is_postgres {
-        postgres(begin.command)
-    } else {
-        mysql(begin.command)
     }
 }

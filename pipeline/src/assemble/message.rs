@@ -13,8 +13,9 @@ use crate::{
     flow::{Dialect, Text},
 };
 
-/// The word that `EXECUTE name` and `EXECUTE IMMEDIATE` begin with.
+/// The words that `EXECUTE name` and `EXECUTE IMMEDIATE` begin with.
 const EXECUTE: &[u8] = b"execute";
+const IMMEDIATE: &[u8] = b"immediate";
 
 /// A text as far as it has arrived.
 #[derive(Debug, Clone, Default)]
@@ -63,7 +64,7 @@ impl Message {
             self.len = Some(len);
         }
         if !data.is_empty() {
-            if offset == self.bytes.len() as u64 && !self.gap {
+            if offset == self.recorded() && self.first_seq.is_none() && !self.gap {
                 self.bytes.extend_from_slice(data);
             } else {
                 self.gap = true;
@@ -121,16 +122,29 @@ impl Message {
             .filter(|offset| *offset <= self.bytes.len())
     }
 
+    /// Leaves out the statements before `start`: each has a row already, or was lost.
+    pub(super) fn skip_to(&mut self, start: u64, dialect: Dialect) {
+        let first = || next_statement(&self.bytes, dialect, 0).map(|first| first as u64);
+        if start > 0 && first().is_some_and(|first| first < start) {
+            self.used = start;
+        }
+    }
+
+    /// Whether rows have been made of all of it.
+    pub(super) fn is_used_up(&self) -> bool {
+        self.used > 0 && self.len.is_some_and(|len| self.used >= len)
+    }
+
     /// The piece up to the statement that ends at `end`, with the separator behind it; all that
-    /// remains when no further statement follows, or when what follows is not on record.
+    /// remains when no further statement follows.
     pub(super) fn piece(&mut self, end: u64, dialect: Dialect) -> Option<Text> {
         let until = match self.at(end) {
-            None => self.len(),
             Some(at) if next_statement(&self.bytes, dialect, at).is_some() => {
                 self.behind_separator(at)
             }
-            Some(_) if self.is_cut() => end,
-            Some(_) => self.len(),
+            Some(_) if !self.is_cut() => self.len(),
+            // What follows is not on record.
+            _ => end,
         };
         self.cut(until)
     }
@@ -149,7 +163,11 @@ impl Message {
         if at < start || at > self.len() {
             return (None, self.next_piece(start));
         }
-        let before = if at > start { self.cut(at) } else { None };
+        let between = self
+            .at(start)
+            .and_then(|start| next_statement(&self.bytes, Dialect::Mysql, start));
+        let lost = between.is_some_and(|statement| (statement as u64) < at);
+        let before = if lost { self.cut(at) } else { None };
         (before, self.piece(at.saturating_add(len), Dialect::Mysql))
     }
 
@@ -161,25 +179,35 @@ impl Message {
         self.piece(end, Dialect::Mysql)
     }
 
-    /// Whether the next piece runs a prepared statement by its name.
-    pub(super) fn is_execute_next(&self) -> bool {
-        self.is_execute(self.next_start())
-    }
-
-    /// Whether the next piece is the last.
-    pub(super) fn is_last(&self) -> bool {
+    /// Whether the next piece is the last, and runs a prepared statement by its name.
+    pub(super) fn ends_with_execute(&self) -> bool {
+        let start = self.next_start();
+        let Some(next) = self.execute(start) else {
+            return false;
+        };
         let end = self
-            .at(self.next_start())
+            .at(start)
             .map(|start| statement_end(&self.bytes, Dialect::Mysql, start));
-        end.is_none_or(|end| next_statement(&self.bytes, Dialect::Mysql, end).is_none())
+        !self.is_word(next, IMMEDIATE)
+            && end.is_some_and(|end| next_statement(&self.bytes, Dialect::Mysql, end).is_none())
     }
 
     fn is_execute(&self, start: u64) -> bool {
-        let word = self
-            .at(start)
-            .and_then(|start| next_statement(&self.bytes, Dialect::Mysql, start));
-        let word = word.and_then(|word| self.bytes.get(word..word + EXECUTE.len()));
-        word.is_some_and(|word| word.eq_ignore_ascii_case(EXECUTE))
+        self.execute(start).is_some()
+    }
+
+    /// Where it goes on behind the `EXECUTE` that the statement at `start` begins with.
+    fn execute(&self, start: u64) -> Option<usize> {
+        let start = self.at(start)?;
+        let word = next_statement(&self.bytes, Dialect::Mysql, start)?;
+        let behind = word + EXECUTE.len();
+        self.is_word(word, EXECUTE)
+            .then(|| next_statement(&self.bytes, Dialect::Mysql, behind))?
+    }
+
+    fn is_word(&self, at: usize, word: &[u8]) -> bool {
+        let found = self.bytes.get(at..at + word.len());
+        found.is_some_and(|found| found.eq_ignore_ascii_case(word))
     }
 
     /// All that remains.
@@ -201,34 +229,38 @@ impl Message {
     }
 
     fn cut(&mut self, until: u64) -> Option<Text> {
-        let until = until.clamp(self.used, self.len());
-        if until == self.used && until > 0 {
-            return None;
+        // A length that is not known sets no limit: the text's end was lost.
+        let until = until.min(self.len.unwrap_or(u64::MAX)).max(self.used);
+        let (used, len) = (self.used, self.len());
+        if until == used && until > 0 {
+            let lost = self.len.is_none() && !self.complete;
+            return lost.then(|| Text {
+                truncated: true,
+                ..Text::default()
+            });
         }
-        let whole = self.used == 0 && until == self.len();
-        let text = if whole {
-            let truncated = self.is_cut();
+        self.used = until;
+        let truncated = until >= len && self.is_cut();
+        if used == 0 && until == len {
             // What is used up is known by its length alone from here on.
-            let len = self.len();
-            self.len = Some(len);
-            Text {
+            self.len.get_or_insert(len);
+            return Some(Text {
                 bytes: std::mem::take(&mut self.bytes),
                 len,
                 truncated,
-            }
-        } else {
-            let start = self.at(self.used.min(self.recorded()))?;
-            let end = self.at(until.min(self.recorded()))?;
-            let bytes = self.bytes.get(start..end)?.to_vec();
-            let len = until - self.used;
-            let truncated = bytes.len() as u64 != len || (until == self.len() && self.is_cut());
-            Text {
-                bytes,
-                len,
-                truncated,
-            }
-        };
-        self.used = until;
-        Some(text)
+            });
+        }
+        let range = self.recorded_up_to(used)..self.recorded_up_to(until);
+        let bytes = self.bytes.get(range)?.to_vec();
+        let len = until - used;
+        Some(Text {
+            truncated: truncated || bytes.len() as u64 != len,
+            bytes,
+            len,
+        })
+    }
+
+    fn recorded_up_to(&self, offset: u64) -> usize {
+        self.at(offset).unwrap_or(self.bytes.len())
     }
 }

@@ -13,7 +13,10 @@ mod row;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use capture_common::{
     ids::{engine, flag},
@@ -80,11 +83,13 @@ impl Clock {
 }
 
 /// A statement that has begun.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Open {
     call: u64,
     time_us: i64,
     begin: Begin,
+    /// Who began it.
+    facts: Option<Arc<Session>>,
     /// Whether an end was seen already: a MariaDB text ends once for each of its pieces.
     ended: bool,
     /// An end from within the command, which counts if the command reports none of its own.
@@ -101,97 +106,136 @@ struct Thread {
     open: Option<Open>,
 }
 
+impl Thread {
+    /// Whether something has begun of which no row was made.
+    fn is_unfinished(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| {
+            let more = |message: &Message| message.has_more(open.begin.command);
+            !open.ended || self.message.as_ref().is_some_and(more)
+        })
+    }
+}
+
 /// Pairs beginnings with ends.
 #[derive(Debug)]
 pub struct Assembler {
-    host_name: String,
-    next_seq: i64,
-    clock: Clock,
-    targets: HashMap<u32, Target>,
+    rows: Rows,
     threads: HashMap<u64, Thread>,
-    /// By target and command: the least stack that an end from within was away from the command.
-    nearest: HashMap<(u32, u32), u32>,
 }
 
 impl Assembler {
     /// Numbers its rows from `next_seq` on.
     #[must_use]
     pub fn new(host_name: String, next_seq: i64, clock: Clock) -> Self {
-        Self {
+        let rows = Rows {
             host_name,
             next_seq,
             clock,
-            targets: HashMap::new(),
+            targets: BTreeMap::new(),
+            nearest: BTreeMap::new(),
+        };
+        Self {
+            rows,
             threads: HashMap::new(),
-            nearest: HashMap::new(),
         }
     }
 
     /// Makes a server binary known, before any of its records is given.
     pub fn add_target(&mut self, index: u32, target: Target) {
-        self.targets.insert(index, target);
+        self.rows.targets.insert(index, target);
     }
 
     /// Sets the clocks; records are dated by the last ones set.
     pub fn set_clock(&mut self, clock: Clock) {
-        self.clock = clock;
+        self.rows.clock = clock;
     }
 
     /// The next row's number, taken.
     pub fn take_seq(&mut self) -> i64 {
+        self.rows.take_seq()
+    }
+
+    /// Takes one record; rows that it completes are added to `out`.
+    pub fn record(&mut self, record: &Record<'_>, out: &mut Vec<Event>) {
+        let pid_tgid = record.header().pid_tgid;
+        if !matches!(record, Record::SessionEnd(_)) {
+            let thread = self.threads.entry(pid_tgid).or_default();
+            self.rows.record(thread, record, out);
+        } else if let Some(mut thread) = self.threads.remove(&pid_tgid) {
+            self.rows.close(&mut thread, out);
+        }
+    }
+
+    /// Rows for what is still running, when recording stops; in the order in which it began.
+    pub fn finish(&mut self, out: &mut Vec<Event>) {
+        let mut threads: Vec<Thread> = std::mem::take(&mut self.threads).into_values().collect();
+        threads.sort_unstable_by_key(|thread| {
+            let header = thread.open.as_ref().map(|open| open.begin.header);
+            header.map(|header| (header.time_ns, header.pid_tgid))
+        });
+        for thread in &mut threads {
+            self.rows.running(thread, out);
+        }
+    }
+}
+
+/// What makes the rows: all that is known but the threads.
+#[derive(Debug)]
+struct Rows {
+    host_name: String,
+    next_seq: i64,
+    clock: Clock,
+    targets: BTreeMap<u32, Target>,
+    /// By target and command: the least stack that an end from within was away from the command.
+    nearest: BTreeMap<(u32, u32), u32>,
+}
+
+impl Rows {
+    fn take_seq(&mut self) -> i64 {
         let seq = self.next_seq;
         self.next_seq += 1;
         seq
     }
 
-    /// Takes one record; rows that it completes are added to `out`.
-    pub fn record(&mut self, record: &Record<'_>, out: &mut Vec<Event>) {
-        let header = *record.header();
-        let mut thread = self.threads.remove(&header.pid_tgid).unwrap_or_default();
-        if thread.session != header.session && !matches!(record, Record::SessionEnd(_)) {
-            self.close(&mut thread, out);
-            thread = Thread {
+    fn record(&mut self, thread: &mut Thread, record: &Record<'_>, out: &mut Vec<Event>) {
+        let header = record.header();
+        if thread.session != header.session {
+            self.close(thread, out);
+            *thread = Thread {
                 session: header.session,
                 ..Thread::default()
             };
         }
-        let target = self.targets.get(&header.target);
         if thread.generation != header.generation || thread.facts.is_none() {
             // The record that says who it is was lost, unless this is the very one.
             thread.generation = header.generation;
-            thread.facts = identity::server(target, &self.host_name, &header).map(Arc::new);
+            let target = self.targets.get(&header.target);
+            thread.facts = identity::server(target, &self.host_name, header).map(Arc::new);
         }
         match record {
             Record::Session(session, names) => {
+                let target = self.targets.get(&header.target);
                 thread.facts =
                     identity::facts(target, &self.host_name, session, names).map(Arc::new);
             }
-            Record::Begin(begin, data) => self.begin(&mut thread, begin, data, out),
-            Record::Text(text, data) => Self::text(&mut thread, text, data),
-            Record::End(end, data) => self.end(&mut thread, end, data, out),
-            Record::Failure(end, data) => self.failure(&mut thread, end, data, out),
-            Record::SessionEnd(_) => {
-                self.close(&mut thread, out);
-                return;
-            }
-            Record::CommandEnd(_) => self.close(&mut thread, out),
-        }
-        self.threads.insert(header.pid_tgid, thread);
-    }
-
-    /// Rows for what is still running, when recording stops.
-    pub fn finish(&mut self, out: &mut Vec<Event>) {
-        for (_, mut thread) in std::mem::take(&mut self.threads) {
-            if thread.open.as_ref().is_some_and(|open| !open.ended) {
-                self.unfinished(&mut thread, Status::Running, out);
-            }
+            Record::Begin(begin, data) => self.begin(thread, begin, data, out),
+            Record::Text(text, data) => self.text(thread, text, data, out),
+            Record::End(end, data) => self.end(thread, end, data, out),
+            Record::Failure(end, data) => self.failure(thread, end, data, out),
+            Record::SessionEnd(_) | Record::CommandEnd(_) => self.close(thread, out),
         }
     }
 
     fn begin(&mut self, thread: &mut Thread, begin: &Begin, data: &[u8], out: &mut Vec<Event>) {
         self.close(thread, out);
-        if begin.header.flags & flag::PIECE == 0 {
-            thread.message = Some(Message::new(begin, data));
+        let first = begin.header.flags & flag::PIECE == 0;
+        if first {
+            let message = thread.message.insert(Message::new(begin, data));
+            if self.engine(&begin.header) == Some(engine::POSTGRES)
+                && let Some(location) = postgres::location(begin)
+            {
+                message.skip_to(location, Dialect::Postgres);
+            }
         } else if thread
             .message
             .as_ref()
@@ -202,7 +246,6 @@ impl Assembler {
         }
         let wall = self.clock.wall_us(begin.header.time_ns);
         let arrival = postgres::arrival_us(begin.statement_start);
-        let first = begin.header.flags & flag::PIECE == 0;
         let time_us = arrival
             .filter(|arrival| first && *arrival <= wall)
             .unwrap_or(wall);
@@ -210,37 +253,27 @@ impl Assembler {
             call: begin.header.call,
             time_us,
             begin: *begin,
+            facts: thread.facts.clone(),
             ended: false,
             within: None,
         });
     }
 
-    fn text(thread: &mut Thread, text: &Text, data: &[u8]) {
+    fn text(&mut self, thread: &mut Thread, text: &Text, data: &[u8], out: &mut Vec<Event>) {
         let call = text.header.call;
+        self.close_others(thread, call, out);
         // A prepared statement's text comes with each end from within, so it may come again.
         let again = text.offset == 0 && thread.message.as_ref().is_some_and(Message::is_complete);
-        if again
-            || thread
-                .message
-                .as_ref()
-                .is_none_or(|message| message.call != call)
-        {
-            thread.message = Some(Message::starting(call));
-        }
-        if let Some(message) = &mut thread.message {
-            message.add(text, data);
-        }
+        let message = match &mut thread.message {
+            Some(message) if message.call == call && !again => message,
+            message => message.insert(Message::starting(call)),
+        };
+        message.add(text, data);
     }
 
     fn end(&mut self, thread: &mut Thread, end: &End, data: &[u8], out: &mut Vec<Event>) {
         // The beginning is missing only when it was lost or from before this recorder's time.
-        if thread
-            .open
-            .as_ref()
-            .is_some_and(|open| open.call != end.header.call)
-        {
-            self.close(thread, out);
-        }
+        self.close_others(thread, end.header.call, out);
         match self.engine(&end.header) {
             Some(engine::POSTGRES) => self.postgres_end(thread, end, data, out),
             Some(_) => self.mysql_end(thread, end, data, out),
@@ -261,30 +294,51 @@ impl Assembler {
         self.targets.get(&header.target).map(|target| target.engine)
     }
 
+    /// Ends what is open when the thread has come to another call.
+    fn close_others(&mut self, thread: &mut Thread, call: u64, out: &mut Vec<Event>) {
+        if thread.open.as_ref().is_some_and(|open| open.call != call) {
+            self.close(thread, out);
+        }
+    }
+
     /// Ends what is still open when something else begins on the same thread.
     fn close(&mut self, thread: &mut Thread, out: &mut Vec<Event>) {
-        let Some(open) = thread.open.clone() else {
+        let Some(open) = &mut thread.open else {
             return;
         };
-        if postgres::is_suspended(&open) {
+        if postgres::is_suspended(&open.begin) {
             self.postgres_suspended(thread, out);
-        } else if let Some((end, message)) =
-            thread.open.as_mut().and_then(|open| open.within.take())
-        {
+        } else if let Some((end, message)) = open.within.take() {
             self.mysql_ended(thread, &end, &message, out);
-        } else if self.engine(&open.begin.header) != Some(engine::POSTGRES)
-            && !command::reports_end(open.begin.command)
-        {
+        } else if !self.reports_end(&open.begin) {
             self.mysql_closed(thread, out);
-        } else if !open.ended
-            || thread
-                .message
-                .as_ref()
-                .is_some_and(|message| message.has_more(open.begin.command))
-        {
+        } else if thread.is_unfinished() {
             self.unfinished(thread, Status::Unknown, out);
         }
         thread.open = None;
+    }
+
+    /// Ends what is open when recording stops.
+    fn running(&mut self, thread: &mut Thread, out: &mut Vec<Event>) {
+        let Some(open) = &mut thread.open else {
+            return;
+        };
+        if let Some((end, message)) = open.within.take() {
+            self.mysql_ended(thread, &end, &message, out);
+        } else if self.is_statement(&open.begin) && thread.is_unfinished() {
+            self.unfinished(thread, Status::Running, out);
+        }
+    }
+
+    /// Whether the server reports the end of what begins so.
+    fn reports_end(&self, begin: &Begin) -> bool {
+        self.engine(&begin.header) == Some(engine::POSTGRES) || command::reports_end(begin.command)
+    }
+
+    /// Whether what begins so is to have a row. Preparing a statement runs nothing.
+    fn is_statement(&self, begin: &Begin) -> bool {
+        self.engine(&begin.header) == Some(engine::POSTGRES)
+            || begin.command != command::COM_STMT_PREPARE
     }
 
     /// A row for an open statement whose end was not seen.
@@ -292,22 +346,36 @@ impl Assembler {
         let Some(open) = thread.open.take() else {
             return;
         };
-        let text = thread.message.as_mut().and_then(Message::rest);
-        let mut event = self.event(
-            thread,
-            open.time_us,
-            Kind::Query,
-            command::of_begin(&open.begin, thread),
-        );
+        let name = match self.engine(&open.begin.header) {
+            Some(engine::POSTGRES) => command::postgres(open.begin.command),
+            _ => command::mysql(open.begin.command),
+        };
+        let mut event = self.query(open.facts.as_ref(), open.time_us, name);
         event.status = status;
-        event.text = text;
+        event.text = thread.message.as_mut().and_then(Message::rest);
         self.push(thread, event, out);
     }
 
-    /// A numbered row of this thread's session.
-    fn event(&mut self, thread: &Thread, time_us: i64, kind: Kind, command: &'static str) -> Event {
+    /// A numbered row of a statement.
+    fn query(
+        &mut self,
+        facts: Option<&Arc<Session>>,
+        time_us: i64,
+        command: &'static str,
+    ) -> Event {
+        self.event(facts, time_us, Kind::Query, command)
+    }
+
+    /// A numbered row of a session.
+    fn event(
+        &mut self,
+        facts: Option<&Arc<Session>>,
+        time_us: i64,
+        kind: Kind,
+        command: &'static str,
+    ) -> Event {
         let mut event = Event::new(self.take_seq(), time_us, kind, command);
-        event.session.clone_from(&thread.facts);
+        event.session = facts.cloned();
         event
     }
 

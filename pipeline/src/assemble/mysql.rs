@@ -5,10 +5,10 @@ use capture_common::{
     record::{End, outcome},
 };
 
-use super::{Assembler, Thread, command, message::Message, row};
+use super::{Rows, Thread, command, message::Message, row};
 use crate::flow::{Event, Kind, Status, Text};
 
-impl Assembler {
+impl Rows {
     pub(super) fn mysql_end(
         &mut self,
         thread: &mut Thread,
@@ -27,14 +27,10 @@ impl Assembler {
 
     /// Whether an end from within is the command's own. A prepared statement reports its end one call
     /// below the command; whatever a stored program inside it runs reports from deeper in the stack.
-    /// `EXECUTE` in a text is followed by the command's own report, unless it comes last there.
+    /// `EXECUTE` in a text is followed by the command's own report, but for `EXECUTE name` at its end.
     fn counts(&mut self, thread: &Thread, end: &End) -> bool {
-        if command::has_pieces(end.source)
-            && !thread
-                .message
-                .as_ref()
-                .is_some_and(|message| message.is_execute_next() && message.is_last())
-        {
+        let message = thread.message.as_ref();
+        if command::has_pieces(end.source) && !message.is_some_and(Message::ends_with_execute) {
             return false;
         }
         let nearest = self
@@ -62,25 +58,31 @@ impl Assembler {
         open.time_us = time_us;
         open.ended = true;
         open.within = None;
+        let facts = open.facts.clone();
         let number = end.source;
         let failed = end.outcome == outcome::ERROR;
         let (before, text) = match &mut thread.message {
             // A failure ends the whole text: the server throws the rest away.
             Some(message) if command::has_pieces(number) && !failed => {
+                // The server runs a comment behind the last statement, which is on that one's row.
+                if message.is_used_up() {
+                    return;
+                }
                 message.piece_at(end.piece_address, end.piece_len)
             }
             Some(message) if !message.is_empty() => (None, message.rest()),
             Some(_) if command::has_pieces(number) => (None, Some(Text::default())),
             _ => (None, None),
         };
+        let name = command::mysql(number);
         if let Some(text) = before {
             // The server ended a later piece: the end of what stands before it was lost.
-            let mut event = self.event(thread, start_us, Kind::Query, command::mysql(number));
+            let mut event = self.query(facts.as_ref(), start_us, name);
             event.status = Status::Unknown;
             event.text = Some(text);
             self.push(thread, event, out);
         }
-        let mut event = self.event(thread, start_us, Kind::Query, command::mysql(number));
+        let mut event = self.query(facts.as_ref(), start_us, name);
         event.duration_us = row::duration(start_us, time_us);
         event.text = text;
         match end.outcome {
@@ -93,20 +95,16 @@ impl Assembler {
     }
 
     /// A command that runs no SQL is over, and no error was reported: it went well. When it ended was
-    /// not seen. Preparing a statement runs nothing, so it is no row.
+    /// not seen.
     pub(super) fn mysql_closed(&mut self, thread: &mut Thread, out: &mut Vec<Event>) {
         let Some(open) = thread.open.take() else {
             return;
         };
-        if open.ended || open.begin.command == command::COM_STMT_PREPARE {
+        if open.ended || !self.is_statement(&open.begin) {
             return;
         }
-        let mut event = self.event(
-            thread,
-            open.time_us,
-            Kind::Query,
-            command::mysql(open.begin.command),
-        );
+        let name = command::mysql(open.begin.command);
+        let mut event = self.query(open.facts.as_ref(), open.time_us, name);
         event.text = thread
             .message
             .as_mut()
@@ -130,7 +128,7 @@ impl Assembler {
         } else {
             (Kind::Query, "connection")
         };
-        let mut event = self.event(thread, time_us, kind, name);
+        let mut event = self.event(thread.facts.as_ref(), time_us, kind, name);
         error(&mut event, end, data);
         self.push(thread, event, out);
     }

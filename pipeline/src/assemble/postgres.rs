@@ -1,11 +1,13 @@
 //! PostgreSQL: outcomes into rows.
 
+use std::borrow::Cow;
+
 use capture_common::{
     ids::flag,
-    record::{End, NO_COUNT, outcome},
+    record::{Begin, End, NO_COUNT, outcome},
 };
 
-use super::{Assembler, Open, Thread, command, message::Message, row};
+use super::{Rows, Thread, command, message::Message, row};
 use crate::{
     dedup::{Class, classify},
     flow::{Dialect, Event, Kind, Status, Text},
@@ -43,11 +45,18 @@ fn sqlstate(packed: u32) -> String {
 }
 
 /// Whether the statement is a portal that stopped at its row limit, which has no end of its own.
-pub(super) fn is_suspended(open: &Open) -> bool {
-    open.begin.portal != 0 && open.begin.row_limit != NO_COUNT
+pub(super) fn is_suspended(begin: &Begin) -> bool {
+    begin.portal != 0 && begin.row_limit != NO_COUNT
 }
 
-impl Assembler {
+/// Where the statement starts in its text, when other statements may stand before it.
+pub(super) fn location(begin: &Begin) -> Option<u64> {
+    u64::try_from(begin.location)
+        .ok()
+        .filter(|_| begin.command != EXTENDED)
+}
+
+impl Rows {
     pub(super) fn postgres_end(
         &mut self,
         thread: &mut Thread,
@@ -73,12 +82,8 @@ impl Assembler {
                 message.piece(u64::try_from(end).unwrap_or(0), Dialect::Postgres)
             }
         });
-        let mut event = self.event(
-            thread,
-            open.time_us,
-            Kind::Query,
-            command::postgres(open.begin.command),
-        );
+        let name = command::postgres(open.begin.command);
+        let mut event = self.query(open.facts.as_ref(), open.time_us, name);
         event.duration_us = row::duration(open.time_us, time_us);
         if failed {
             error(&mut event, end, data);
@@ -128,7 +133,8 @@ impl Assembler {
         } else {
             command::postgres(end.source)
         };
-        let mut event = self.event(thread, start_us.unwrap_or(time_us), kind, name);
+        let start_or_now_us = start_us.unwrap_or(time_us);
+        let mut event = self.event(thread.facts.as_ref(), start_or_now_us, kind, name);
         event.duration_us = start_us.and_then(|start| row::duration(start, time_us));
         event.text = text;
         if end.outcome != outcome::EMPTY {
@@ -145,12 +151,8 @@ impl Assembler {
             return;
         };
         let text = thread.message.as_mut().and_then(Message::rest);
-        let mut event = self.event(
-            thread,
-            open.time_us,
-            Kind::Query,
-            command::postgres(EXTENDED),
-        );
+        let name = command::postgres(EXTENDED);
+        let mut event = self.query(open.facts.as_ref(), open.time_us, name);
         event.rows_returned = row::count(open.begin.row_limit);
         // When it stopped was not seen, so it has no duration.
         event.text = text;
@@ -158,20 +160,17 @@ impl Assembler {
     }
 
     /// Command tag and rows processed.
-    fn tag(&self, end: &End, data: &[u8]) -> (String, Option<i64>) {
+    fn tag<'a>(&'a self, end: &End, data: &'a [u8]) -> (Cow<'a, str>, Option<i64>) {
         if end.tag == u32::MAX {
             // PostgreSQL 12 gives the finished tag, `UPDATE 7`.
-            let text = String::from_utf8_lossy(data).into_owned();
+            let text = String::from_utf8_lossy(data);
             let number = text.rsplit(' ').next().and_then(|last| last.parse().ok());
             return (text, number);
         }
         let target = self.targets.get(&end.header.target);
-        let tag = target.and_then(|target| {
-            target
-                .tags
-                .get(usize::try_from(end.tag).unwrap_or(usize::MAX))
-        });
-        (tag.cloned().unwrap_or_default(), row::count(end.rows))
+        let place = usize::try_from(end.tag).unwrap_or(usize::MAX);
+        let tag = target.and_then(|target| target.tags.get(place));
+        (tag.map_or("", String::as_str).into(), row::count(end.rows))
     }
 }
 

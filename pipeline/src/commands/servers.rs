@@ -40,13 +40,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             .and_then(|image| Ok(resolve(&image)?));
         let (hooks, missing) = match resolved {
             Ok(resolved) => {
-                let missing: Vec<&str> = resolved
-                    .fields
-                    .iter()
-                    .filter(|field| field.value.is_none())
-                    .map(|field| field.name)
-                    .collect();
-                (resolved.hooks.len().to_string(), missing.join(" "))
+                (resolved.hooks.len().to_string(), resolved.missing().join(" "))
             }
             Err(error) => ("none".to_owned(), format!("{error:#}")),
         };

@@ -3,7 +3,7 @@
 //! Takes the trail's folder and a segment, gives the catalogue's rows. What is on disk under its final
 //! name is always whole; it must never mark a segment whose files are not all there and synced.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,8 @@ use sha2::{Digest as _, Sha256};
 use super::plan::{self, ARCHIVE, Part};
 use super::{CompactError, rows};
 use crate::store::catalog::{ArchiveFile, Catalog};
-use crate::store::files::create_folder;
+use crate::store::error::StoreError;
+use crate::store::files::{FolderLock, create_folder};
 
 /// Mode of the files: statements hold secrets.
 const FILE_MODE: u32 = 0o600;
@@ -25,36 +26,15 @@ const FILE_MODE: u32 = 0o600;
 const UNFINISHED: &str = ".parquet.tmp";
 
 /// Keeps a second compaction out of the archive, until it is dropped.
-#[derive(Debug)]
-pub(super) struct Lock {
-    /// The system's lock lives as long as this file is open.
-    _file: File,
+pub(super) fn lock(dir: &Path) -> Result<FolderLock, CompactError> {
+    create_folder(&dir.join(ARCHIVE))?;
+    FolderLock::take_file(dir.join("compact.lock")).map_err(|error| match error {
+        StoreError::InUse { path } => CompactError::Busy { path },
+        other => CompactError::Store(other),
+    })
 }
 
-impl Lock {
-    pub(super) fn take(dir: &Path) -> Result<Self, CompactError> {
-        create_folder(&dir.join(ARCHIVE))?;
-        let path = dir.join("compact.lock");
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(FILE_MODE)
-            .open(&path)
-            .map_err(failed("open", &path))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(CompactError::Busy { path }),
-            Err(TryLockError::Error(source)) => Err(CompactError::File {
-                doing: "lock",
-                path,
-                source,
-            }),
-        }
-    }
-}
-
-/// Removes what a compaction that was cut short has left. Only for the holder of the [`Lock`].
+/// Removes what a compaction that was cut short has left. Only for the holder of the [`lock`].
 pub(super) fn sweep(dir: &Path) -> Result<(), CompactError> {
     let archive = dir.join(ARCHIVE);
     for folder in entries(&archive)? {

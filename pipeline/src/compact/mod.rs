@@ -153,7 +153,7 @@ pub fn run(
     catalog: &mut Catalog,
     now_us: i64,
 ) -> Result<Vec<ArchiveFile>, CompactError> {
-    let _held = execute::Lock::take(dir)?;
+    let _held = execute::lock(dir)?;
     execute::sweep(dir)?;
     let mut files = Vec::new();
     for segment_id in plan::due(&catalog.segments()?) {

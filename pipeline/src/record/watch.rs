@@ -174,12 +174,7 @@ impl Watch {
 fn description(server: &Server, resolved: &Resolved) -> String {
     let version = resolved.version.as_deref().unwrap_or("of unknown version");
     let pids: Vec<String> = server.pids.iter().map(ToString::to_string).collect();
-    let missing: Vec<&str> = resolved
-        .fields
-        .iter()
-        .filter(|field| field.value.is_none())
-        .map(|field| field.name)
-        .collect();
+    let missing = resolved.missing();
     let mut line = format!(
         "{} {version}, {}, pid {}",
         server.engine.name(),

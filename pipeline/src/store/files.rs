@@ -21,7 +21,7 @@ pub fn database(dir: &Path) -> PathBuf {
     dir.join("audit.db")
 }
 
-/// Holds a trail's folder against any second recorder, until it is dropped or the process ends.
+/// A lock file of a trail's folder, held until it is dropped or the process ends.
 #[derive(Debug)]
 pub struct FolderLock {
     /// The system's lock lives as long as this file is open.
@@ -29,12 +29,19 @@ pub struct FolderLock {
 }
 
 impl FolderLock {
-    /// Takes `DIR/lock`.
+    /// Takes `DIR/lock`, which keeps out any second recorder.
     ///
     /// # Errors
     /// [`StoreError::InUse`] when another process has it.
     pub fn take(dir: &Path) -> Result<Self, StoreError> {
-        let path = dir.join("lock");
+        Self::take_file(dir.join("lock"))
+    }
+
+    /// Takes the lock file at `path`.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] when somebody else has it.
+    pub(crate) fn take_file(path: PathBuf) -> Result<Self, StoreError> {
         let file = OpenOptions::new()
             .write(true)
             .create(true)
