@@ -1,6 +1,7 @@
 //! Every map: what it holds, how large it is and why.
 
 use aya_ebpf::{
+    Global,
     bindings::{BPF_F_NO_PREALLOC, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
     macros::map,
     maps::{Array, HashMap, PerCpuArray, RingBuf},
@@ -37,19 +38,22 @@ pub(crate) static SCRATCH: PerCpuArray<[u8; SCRATCH_LEN]> = PerCpuArray::with_ma
 /// Size of a [`SCRATCH`] element.
 pub(crate) const SCRATCH_LEN: usize = 4096;
 
-/// The reader polls; it is woken only when this much has piled up between two polls.
-const WAKE_BYTES: u64 = 1 << 20;
+/// The reader polls; it is woken only when this many bytes have piled up, a power of two. The
+/// loader sets a quarter of the ring.
+#[unsafe(no_mangle)]
+static WAKE_BYTES: Global<u64> = Global::new(1 << 18);
 
-/// Only a record that lands this closely behind a multiple of [`WAKE_BYTES`] wakes the reader, so
-/// that a reader which is busy already is not woken by every record.
-const WAKE_WINDOW: u64 = 1 << 17;
+/// Only a record that lands this closely behind a multiple of [`WAKE_BYTES`] wakes the reader: a wake-up
+/// costs more than a record, and a reader which is busy already needs none.
+const WAKE_WINDOW: u64 = 1 << 16;
 
 /// Flags for submitting a record: whether to wake the reader.
 #[inline(always)]
 pub(crate) fn wake() -> u64 {
     // 0 is BPF_RB_AVAIL_DATA: bytes not yet consumed.
     let waiting = RING.query(0);
-    if waiting >= WAKE_BYTES && waiting % WAKE_BYTES < WAKE_WINDOW {
+    let wake_bytes = WAKE_BYTES.load();
+    if waiting >= wake_bytes && waiting & wake_bytes.wrapping_sub(1) < WAKE_WINDOW {
         u64::from(BPF_RB_FORCE_WAKEUP)
     } else {
         u64::from(BPF_RB_NO_WAKEUP)

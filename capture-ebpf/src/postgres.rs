@@ -229,8 +229,11 @@ pub(crate) fn end(ctx: &ProbeContext) {
     let completion = ctx.arg::<u64>(0).unwrap_or(0);
     let mut end = ended(thread, outcome::OK);
     let sent = if hit.target.postgres.end_command_completion == 1 {
-        end.tag = read::value(completion).unwrap_or(u32::MAX);
-        end.rows = read::value(completion + 8).unwrap_or(NO_COUNT);
+        // QueryCompletion: a tag of four bytes, padding, and eight bytes of rows.
+        if let Some([tag, rows]) = read::value::<[u64; 2]>(completion) {
+            end.tag = tag as u32;
+            end.rows = rows;
+        }
         emit::outcome(&end)
     } else {
         emit::unknown::<End, 32>(&end, completion, TAG_MAX, |_, _| {}).map(|_| ())

@@ -196,6 +196,7 @@ impl Capture {
     pub fn load(options: Options) -> Result<(Self, Ring, Drops), CaptureError> {
         let mut ebpf = EbpfLoader::new()
             .map_max_entries("RING", options.ring_bytes)
+            .override_global("WAKE_BYTES", &u64::from(options.ring_bytes / 4), true)
             .load(OBJECT)
             .map_err(|source| CaptureError::Load(Box::new(source)))?;
         for (_, name) in PROGRAMS {

@@ -9,6 +9,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use anyhow::Context as _;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sqltrail::{
     assemble::{Assembler, Clock, Target},
@@ -24,36 +26,45 @@ fn samples() -> PathBuf {
 }
 
 /// The records of a sample: each a `u32` length and its bytes.
-fn records(mut ring: &[u8]) -> Vec<&[u8]> {
+fn records(mut ring: &[u8]) -> anyhow::Result<Vec<&[u8]>> {
     let mut records = Vec::new();
     while let Some((len, rest)) = ring.split_first_chunk() {
-        let len = usize::try_from(u32::from_le_bytes(*len)).unwrap();
-        let (record, rest) = rest.split_at(len);
+        let len = usize::try_from(u32::from_le_bytes(*len))?;
+        let (record, rest) = rest.split_at_checked(len).context("cut short")?;
         records.push(record);
         ring = rest;
     }
-    assert!(ring.is_empty());
-    records
+    Ok(records)
 }
 
-fn events(path: &Path) -> Vec<Event> {
-    let about: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
-    let ring = fs::read(path.with_extension("ring")).unwrap();
-    let number = |name: &str| about[name].as_u64().unwrap();
-    let clock = Clock::new(number("boot_ns"), about["wall_ns"].as_i64().unwrap());
-    let target = Target {
-        engine: u32::try_from(number("engine")).unwrap(),
-        version: about["version"].as_str().map(str::to_owned),
-        tags: serde_json::from_value(about["tags"].clone()).unwrap(),
-    };
+/// What is to be known about the server of a sample.
+#[derive(Deserialize)]
+struct About {
+    target: u32,
+    engine: u32,
+    version: Option<String>,
+    tags: Vec<String>,
+    boot_ns: u64,
+    wall_ns: i64,
+}
+
+fn events(path: &Path) -> anyhow::Result<Vec<Event>> {
+    let about: About = serde_json::from_slice(&fs::read(path)?)?;
+    let ring = fs::read(path.with_extension("ring"))?;
+    let clock = Clock::new(about.boot_ns, about.wall_ns);
     let mut assembler = Assembler::new("db1".to_owned(), 1, clock);
-    assembler.add_target(u32::try_from(number("target")).unwrap(), target);
+    let target = Target {
+        engine: about.engine,
+        version: about.version,
+        tags: about.tags,
+    };
+    assembler.add_target(about.target, target);
     let mut events = Vec::new();
-    for record in records(&ring) {
-        assembler.record(&decode(record).unwrap(), &mut events);
+    for record in records(&ring)? {
+        assembler.record(&decode(record)?, &mut events);
     }
     assembler.finish(&mut events);
-    events
+    Ok(events)
 }
 
 /// A row as one line; what it does not have is left out.
@@ -98,33 +109,27 @@ fn line(event: &Event) -> String {
 }
 
 #[test]
-fn samples_give_the_rows_that_are_expected() {
+fn samples_give_the_rows_that_are_expected() -> anyhow::Result<()> {
     let mut count = 0;
-    for entry in fs::read_dir(samples()).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in fs::read_dir(samples())? {
+        let path = entry?.path();
         if path.extension().is_none_or(|extension| extension != "json") {
             continue;
         }
         count += 1;
-        let events = events(&path);
+        let name = path.display().to_string();
+        let events = events(&path).with_context(|| name.clone())?;
         for (event, seq) in events.iter().zip(1..) {
-            assert_eq!(event.seq, seq, "{}", path.display());
+            assert_eq!(event.seq, seq, "{name}");
         }
-        let rows: String = events.iter().map(|event| line(event) + "\n").collect();
+        let rows: Vec<String> = events.iter().map(line).collect();
         let expected = path.with_extension("jsonl");
         if std::env::var_os(BLESS).is_some() {
-            fs::write(&expected, &rows).unwrap();
+            fs::write(&expected, rows.join("\n") + "\n")?;
         }
-        let expected = fs::read_to_string(&expected).unwrap();
-        for (row, expected) in rows.lines().zip(expected.lines()) {
-            assert_eq!(row, expected, "{}", path.display());
-        }
-        assert_eq!(
-            rows.lines().count(),
-            expected.lines().count(),
-            "{}",
-            path.display()
-        );
+        let expected = fs::read_to_string(&expected).with_context(|| name.clone())?;
+        assert_eq!(rows, expected.lines().collect::<Vec<_>>(), "{name}");
     }
     assert!(count > 0, "no samples in {}", samples().display());
+    Ok(())
 }

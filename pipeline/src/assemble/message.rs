@@ -154,8 +154,8 @@ impl Message {
     pub(super) fn piece_at(&mut self, address: u64, len: u64) -> (Option<Text>, Option<Text>) {
         let start = self.next_start();
         // What EXECUTE runs has a text of its own elsewhere, so the address says nothing about the
-        // client's.
-        if self.is_execute(start) {
+        // client's; and it may not be known.
+        if address == 0 || self.is_execute(start) {
             return (None, self.next_piece(start));
         }
         let base = *self.address.get_or_insert(address.wrapping_sub(start));

@@ -1,1 +1,9 @@
-// tests come with recorded samples
+//! Made-up records through the assembler.
+
+mod script;
+
+mod loss;
+mod mariadb;
+mod pieces;
+mod postgres;
+mod threads;

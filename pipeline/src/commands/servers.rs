@@ -39,9 +39,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             .map_err(anyhow::Error::from)
             .and_then(|image| Ok(resolve(&image)?));
         let (hooks, missing) = match resolved {
-            Ok(resolved) => {
-                (resolved.hooks.len().to_string(), resolved.missing().join(" "))
-            }
+            Ok(resolved) => (
+                resolved.hooks.len().to_string(),
+                resolved.missing().join(" "),
+            ),
             Err(error) => ("none".to_owned(), format!("{error:#}")),
         };
         let pids: Vec<String> = server.pids.iter().map(ToString::to_string).collect();
