@@ -67,7 +67,8 @@ pub struct PostgresLayout {
     pub portal_text: u32,
     /// `PortalData.stmts`: `List *` of `PlannedStmt *`.
     pub portal_statements: u32,
-    /// `List.elements` (13 and later): pointer to the first of the cells.
+    /// `List.elements` (13 and later) or `List.head` (12): pointer to the first of the cells, which
+    /// begins with its datum.
     pub list_elements: u32,
     /// `PlannedStmt.stmt_location`: `int`; `stmt_len` is the next `int`.
     pub statement_location: u32,

@@ -115,11 +115,11 @@ pub(crate) fn begin(ctx: &ProbeContext) {
     let number = command.number & 0xff;
     let layout = &hit.target.mysql;
     if layout.commands[(number / 64) as usize & 3] >> (number % 64) & 1 == 0 {
-        if let Some(thread) = thread::find()
-            && thread.open == 1
-        {
+        if let Some(thread) = thread::find() {
+            if thread.open == 1 {
+                emit::header_only(kind::COMMAND_END, thread);
+            }
             thread.open = 0;
-            emit::header_only(kind::COMMAND_END, thread);
         }
         return;
     }
@@ -273,16 +273,27 @@ pub(crate) fn error(ctx: &ProbeContext) {
         return;
     };
     let layout = &hit.target.mysql;
-    let arg = |n| ctx.arg::<u64>(n).unwrap_or(0);
-    let thd = arg(1);
-    let id = connection(layout, thd);
+    let [one, two, three, four] = read::arguments_1_to_4(ctx);
     let Some(thread) = thread::find_or_add() else {
         return;
     };
-    let established = thread.session == id && thread.target == hit.target_index;
+    // MariaDB hands the THD over; MySQL does not, so only a command of this thread tells it.
+    let (thd, code, message, sqlstate) = if hit.target.engine == engine::MARIADB {
+        (one, two, three, four)
+    } else {
+        let thd = if thread.open == 0 { 0 } else { thread.thd };
+        (thd, one, two, three)
+    };
+    let id = if thd == 0 { 0 } else { connection(layout, thd) };
+    let established = thd != 0 && thread.session == id && thread.target == hit.target_index;
     let running = thread.open != 0 && thread.thd == thd && established;
     if !running {
-        identify(&hit, thread, thd, id);
+        if thd == 0 {
+            thread.restart(0, hit.target_index);
+            thread.generation = thread.generation.wrapping_add(1);
+        } else {
+            identify(&hit, thread, thd, id);
+        }
         thread.call += 1;
     }
     thread.open = 0;
@@ -290,8 +301,8 @@ pub(crate) fn error(ctx: &ProbeContext) {
     let mut end = End {
         header: emit::header(what, thread),
         outcome: outcome::ERROR,
-        code: arg(2) as u32,
-        sqlstate: read::value::<[u8; 8]>(arg(4)).unwrap_or([0; 8]),
+        code: code as u32,
+        sqlstate: read::value::<[u8; 8]>(sqlstate).unwrap_or([0; 8]),
         rows: NO_COUNT,
         rows_sent: NO_COUNT,
         tag: u32::MAX,
@@ -309,5 +320,5 @@ pub(crate) fn error(ctx: &ProbeContext) {
     } else {
         drop_reason::RING_FULL
     };
-    emit::report(&end, arg(3), lost);
+    emit::report(&end, message, lost);
 }

@@ -95,3 +95,19 @@ pub(crate) fn stack(ctx: &ProbeContext) -> u64 {
     // SAFETY: `regs` is the context itself, valid for the whole run of the program.
     unsafe { (*ctx.regs).rsp }
 }
+
+/// The second to fifth argument.
+#[inline(always)]
+pub(crate) fn arguments_1_to_4(ctx: &ProbeContext) -> [u64; 4] {
+    // The verifier wants each register read at an offset of its own; volatile reads keep the compiler
+    // from making one read at a computed offset of two.
+    // SAFETY: `regs` is the context itself, valid for the whole run of the program.
+    unsafe {
+        [
+            (&raw const (*ctx.regs).rsi).read_volatile(),
+            (&raw const (*ctx.regs).rdx).read_volatile(),
+            (&raw const (*ctx.regs).rcx).read_volatile(),
+            (&raw const (*ctx.regs).r8).read_volatile(),
+        ]
+    }
+}

@@ -287,11 +287,9 @@ fn portal_member(image: &Image, argument: u8, what: &str) -> Finding {
     first(&trace, &format!("stores its argument {what}"), values)
 }
 
-/// Since 13 a list is an array: functions that search one read a cell through `elements`.
+/// Since 13 a list is an array behind `elements`, before it was a chain behind `head`; either way
+/// functions that search one read the first cell's datum through that pointer.
 fn list_elements(image: &Image) -> Finding {
-    if image.symbol("GetCommandTagName").is_none() {
-        return Err("lists are chains of cells before PostgreSQL 13".into());
-    }
     let source = |symbol| {
         let trace = follow(image, symbol)?;
         let values = trace.loads().filter_map(|(at, address, _)| {

@@ -5,6 +5,9 @@ const COM_QUERY: u32 = 3;
 /// `COM_STMT_PREPARE`: no statement ran.
 pub(super) const COM_STMT_PREPARE: u32 = 22;
 
+/// `COM_STMT_BULK_EXECUTE` (MariaDB): each row of values may end for itself.
+const COM_STMT_BULK_EXECUTE: u32 = 250;
+
 /// Name of a MariaDB or MySQL command (`enum enum_server_command`, include/my_command.h and
 /// sql/mysql_com.h).
 pub(super) fn mysql(number: u32) -> &'static str {
@@ -39,14 +42,19 @@ pub(super) fn mysql(number: u32) -> &'static str {
         29 => "COM_DAEMON",
         30 => "COM_BINLOG_DUMP_GTID",
         31 => "COM_RESET_CONNECTION",
-        250 => "COM_STMT_BULK_EXECUTE",
+        COM_STMT_BULK_EXECUTE => "COM_STMT_BULK_EXECUTE",
         _ => "COM_UNKNOWN",
     }
 }
 
 /// Whether the command runs SQL, whose end the server reports; of the others only an error is.
 pub(super) fn reports_end(number: u32) -> bool {
-    matches!(number, COM_QUERY | 23 | 250)
+    matches!(number, COM_QUERY | 23 | COM_STMT_BULK_EXECUTE)
+}
+
+/// Whether the command ends once: not those with several statements, or several rows of values.
+pub(super) fn has_one_end(number: u32) -> bool {
+    !has_pieces(number) && number != COM_STMT_BULK_EXECUTE
 }
 
 /// Whether each statement in the command's text ends for itself.

@@ -53,6 +53,19 @@ impl Rows {
         let Some(open) = thread.open.as_mut() else {
             return;
         };
+        let failed = end.outcome == outcome::ERROR;
+        if open.ended && command::has_one_end(end.source) {
+            // Some versions let the command report after what it ran has done so.
+            return;
+        }
+        if open.ended && failed && thread.message.as_ref().is_some_and(Message::is_used_up) {
+            // The statement had ended: the error is the connection's.
+            return self.mysql_failure(thread, end, data, out);
+        }
+        if end.source == command::COM_STMT_PREPARE && !failed {
+            open.ended = true;
+            return;
+        }
         let start_us = open.time_us;
         // The next piece starts where this one ends.
         open.time_us = time_us;
@@ -60,7 +73,6 @@ impl Rows {
         open.within = None;
         let facts = open.facts.clone();
         let number = end.source;
-        let failed = end.outcome == outcome::ERROR;
         let (before, text) = match &mut thread.message {
             // A failure ends the whole text: the server throws the rest away.
             Some(message) if command::has_pieces(number) && !failed => {
