@@ -17,6 +17,10 @@ pub mod kind {
     pub const SESSION_END: u16 = 6;
     /// The command that last began on the thread is over, whether or not it reported an end.
     pub const COMMAND_END: u16 = 7;
+    /// A login succeeded: the session begins.
+    pub const CONNECT: u16 = 8;
+    /// A session that had begun ends (MariaDB, MySQL; elsewhere its thread's end says so).
+    pub const DISCONNECT: u16 = 9;
 }
 
 /// Bits of [`crate::record::Header::flags`].
@@ -58,13 +62,18 @@ pub mod hook {
     pub const PG_EMIT_ERROR: usize = 2;
     /// `NullCommand`: an empty statement.
     pub const PG_NULL_COMMAND: usize = 3;
-    // 4 is free.
+    /// `BeginReportingGUCOptions`: a PostgreSQL client has logged in.
+    pub const PG_CONNECT: usize = 4;
     /// `dispatch_command`: a MariaDB or MySQL command begins.
     pub const MY_DISPATCH: usize = 5;
     /// `log_slow_statement`: a MariaDB or MySQL statement, or piece of a text, ended.
     pub const MY_STATEMENT_END: usize = 6;
     /// The server sends an error packet, also outside any command.
     pub const MY_SEND_ERROR: usize = 7;
+    /// `prepare_new_connection_state`: a MariaDB client has logged in.
+    pub const MY_CONNECT: usize = 8;
+    /// `end_connection`: a MariaDB or MySQL session ends that had begun.
+    pub const MY_DISCONNECT: usize = 9;
     /// How many there are room for.
     pub const MAX: usize = 16;
 }
@@ -85,7 +94,8 @@ pub mod drop_reason {
     pub const NO_TARGET: u32 = 5;
     /// A statement ended that had begun before the probes were attached.
     pub const NO_BEGIN: u32 = 6;
-    /// The ring had no room for a session's identity, which the next statements lack.
+    /// The ring had no room for a session's identity, which the next statements lack, or for its
+    /// beginning or end.
     pub const RING_FULL_SESSION: u32 = 7;
     /// How many there are.
     pub const MAX: u32 = 8;

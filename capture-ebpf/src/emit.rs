@@ -59,12 +59,14 @@ pub(crate) fn header(kind: u16, thread: &Thread) -> Header {
     }
 }
 
-/// A record that is a header alone; of no harm when it is lost.
+/// A record that is a header alone; a loss is counted as `reason`.
 #[inline(always)]
-pub(crate) fn header_only(kind: u16, thread: &Thread) {
+pub(crate) fn header_only(kind: u16, thread: &Thread, reason: u32) {
     if let Some(mut entry) = RING.reserve::<Header>(0) {
         entry.write(header(kind, thread));
         entry.submit(wake());
+    } else {
+        maps::dropped(reason);
     }
 }
 

@@ -55,6 +55,13 @@ fn pg_null_command(ctx: ProbeContext) -> u32 {
     0
 }
 
+/// `BeginReportingGUCOptions(void)`
+#[uprobe(sleepable)]
+fn pg_connect(ctx: ProbeContext) -> u32 {
+    postgres::connect(&ctx);
+    0
+}
+
 /// `dispatch_command(enum_server_command, THD *, char *packet, uint length, ...)` (MariaDB) or
 /// `dispatch_command(THD *, const COM_DATA *, enum_server_command)` (MySQL)
 #[uprobe(sleepable)]
@@ -74,6 +81,20 @@ fn my_statement_end(ctx: ProbeContext) -> u32 {
 #[uprobe(sleepable)]
 fn my_send_error(ctx: ProbeContext) -> u32 {
     mysql::error(&ctx);
+    0
+}
+
+/// `prepare_new_connection_state(THD *)`
+#[uprobe(sleepable)]
+fn my_connect(ctx: ProbeContext) -> u32 {
+    mysql::connect(&ctx);
+    0
+}
+
+/// `end_connection(THD *)`
+#[uprobe(sleepable)]
+fn my_disconnect(ctx: ProbeContext) -> u32 {
+    mysql::disconnect(&ctx);
     0
 }
 

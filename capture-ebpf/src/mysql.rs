@@ -105,6 +105,39 @@ fn identify(hit: &Hit, thread: &mut Thread, thd: u64, id: u64) {
     }
 }
 
+/// A client has logged in.
+#[inline(always)]
+pub(crate) fn connect(ctx: &ProbeContext) {
+    let Some(hit) = read::hit(ctx, hook::MY_CONNECT) else {
+        return;
+    };
+    let thd = ctx.arg::<u64>(0).unwrap_or(0);
+    let Some(thread) = thread::find_or_add() else {
+        return;
+    };
+    thread.open = 0;
+    identify(&hit, thread, thd, connection(&hit.target.mysql, thd));
+    emit::header_only(kind::CONNECT, thread, drop_reason::RING_FULL_SESSION);
+}
+
+/// A session ends that had begun with a login.
+#[inline(always)]
+pub(crate) fn disconnect(ctx: &ProbeContext) {
+    let Some(hit) = read::hit(ctx, hook::MY_DISCONNECT) else {
+        return;
+    };
+    let thd = ctx.arg::<u64>(0).unwrap_or(0);
+    let Some(thread) = thread::find_or_add() else {
+        return;
+    };
+    identify(&hit, thread, thd, connection(&hit.target.mysql, thd));
+    emit::header_only(kind::DISCONNECT, thread, drop_reason::RING_FULL_SESSION);
+    // The thread goes on to serve others.
+    thread.open = 0;
+    thread.session = 0;
+    thread.names = 0;
+}
+
 /// A command begins.
 #[inline(always)]
 pub(crate) fn begin(ctx: &ProbeContext) {
@@ -117,7 +150,7 @@ pub(crate) fn begin(ctx: &ProbeContext) {
     if layout.commands[(number / 64) as usize & 3] >> (number % 64) & 1 == 0 {
         if let Some(thread) = thread::find() {
             if thread.open == 1 {
-                emit::header_only(kind::COMMAND_END, thread);
+                emit::header_only(kind::COMMAND_END, thread, drop_reason::RING_FULL_END);
             }
             thread.open = 0;
         }

@@ -91,6 +91,17 @@ fn record(thread: &mut Thread, layout: &PostgresLayout, port: u64, application: 
     )
 }
 
+/// A client has logged in.
+#[inline(always)]
+pub(crate) fn connect(ctx: &ProbeContext) {
+    let Some(hit) = read::hit(ctx, hook::PG_CONNECT) else {
+        return;
+    };
+    if let Some(thread) = session(&hit) {
+        emit::header_only(kind::CONNECT, thread, drop_reason::RING_FULL_SESSION);
+    }
+}
+
 /// Whether `text` is that of the last message: the same string in the same simple-protocol message.
 #[inline(always)]
 fn same_message(thread: &Thread, text: u64, statement_start: i64) -> bool {

@@ -100,7 +100,7 @@ pub(crate) fn find_or_add() -> Option<&'static mut Thread> {
 #[inline(always)]
 pub(crate) fn forget() {
     if let Some(thread) = find() {
-        emit::header_only(kind::SESSION_END, thread);
+        emit::header_only(kind::SESSION_END, thread, drop_reason::RING_FULL_SESSION);
         // Only this thread removes its entry, so there is nothing to do about a failure.
         let _removed = maps::THREADS.remove(bpf_get_current_pid_tgid());
     }

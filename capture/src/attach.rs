@@ -21,14 +21,17 @@ use crate::{resolve::Resolved, ring::Ring, servers::Server};
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../prebuilt/capture.bpf.o");
 
 /// Program of each hook, by its index in [`hook`].
-const PROGRAMS: [(usize, &str); 7] = [
+const PROGRAMS: [(usize, &str); 10] = [
     (hook::PG_PORTAL_RUN, "pg_portal_run"),
     (hook::PG_END_COMMAND, "pg_end_command"),
     (hook::PG_EMIT_ERROR, "pg_emit_error"),
     (hook::PG_NULL_COMMAND, "pg_null_command"),
+    (hook::PG_CONNECT, "pg_connect"),
     (hook::MY_DISPATCH, "my_dispatch"),
     (hook::MY_STATEMENT_END, "my_statement_end"),
     (hook::MY_SEND_ERROR, "my_send_error"),
+    (hook::MY_CONNECT, "my_connect"),
+    (hook::MY_DISCONNECT, "my_disconnect"),
 ];
 
 /// Default size of the ring: half a minute of 10,000 statements a second of 200 bytes each.

@@ -29,6 +29,10 @@ pub enum Record<'a> {
     SessionEnd(Header),
     /// The command that last began on the thread is over.
     CommandEnd(Header),
+    /// A login succeeded.
+    Connect(Header),
+    /// A session that had begun ends.
+    Disconnect(Header),
 }
 
 /// Why bytes are not a record.
@@ -59,7 +63,10 @@ impl Record<'_> {
             Self::Begin(begin, _) => &begin.header,
             Self::Text(text, _) => &text.header,
             Self::End(end, _) | Self::Failure(end, _) => &end.header,
-            Self::SessionEnd(header) | Self::CommandEnd(header) => header,
+            Self::SessionEnd(header)
+            | Self::CommandEnd(header)
+            | Self::Connect(header)
+            | Self::Disconnect(header) => header,
         }
     }
 }
@@ -122,6 +129,8 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, DecodeError> {
         }
         kind::SESSION_END => Record::SessionEnd(header),
         kind::COMMAND_END => Record::CommandEnd(header),
+        kind::CONNECT => Record::Connect(header),
+        kind::DISCONNECT => Record::Disconnect(header),
         other => return Err(DecodeError::Kind(other)),
     };
     Ok(record)

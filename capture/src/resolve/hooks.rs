@@ -57,7 +57,7 @@ struct Wanted {
     required: bool,
 }
 
-const POSTGRES: [Wanted; 4] = [
+const POSTGRES: [Wanted; 5] = [
     Wanted {
         id: hook::PG_PORTAL_RUN,
         name: "PortalRun",
@@ -82,6 +82,12 @@ const POSTGRES: [Wanted; 4] = [
         symbols: &["NullCommand"],
         required: false,
     },
+    Wanted {
+        id: hook::PG_CONNECT,
+        name: "BeginReportingGUCOptions",
+        symbols: &["BeginReportingGUCOptions"],
+        required: false,
+    },
 ];
 
 /// `dispatch_command` of MariaDB: the arguments behind the packet's length differ by version.
@@ -89,7 +95,7 @@ pub(super) const MARIADB_DISPATCH: &str = "_Z16dispatch_command19enum_server_com
 /// `dispatch_command` of MySQL 5.7 and later.
 pub(super) const MYSQL_DISPATCH: &str = "_Z16dispatch_commandP3THDPK8COM_DATA19enum_server_command";
 
-const MYSQL: [Wanted; 3] = [
+const MYSQL: [Wanted; 5] = [
     Wanted {
         id: hook::MY_DISPATCH,
         name: "dispatch_command",
@@ -109,6 +115,18 @@ const MYSQL: [Wanted; 3] = [
             "_ZN8Protocol21net_send_error_packetEP3THDjPKcS3_",
             "_ZN16Protocol_classic10send_errorEjPKcS1_",
         ],
+        required: false,
+    },
+    Wanted {
+        id: hook::MY_CONNECT,
+        name: "connect",
+        symbols: &["_Z28prepare_new_connection_stateP3THD"],
+        required: false,
+    },
+    Wanted {
+        id: hook::MY_DISCONNECT,
+        name: "end_connection",
+        symbols: &["_Z14end_connectionP3THD"],
         required: false,
     },
 ];

@@ -102,6 +102,9 @@ struct Thread {
     session: u64,
     generation: u32,
     facts: Option<Arc<Session>>,
+    /// Whether a login is known to have succeeded, and when, if it was seen.
+    established: bool,
+    connected_us: Option<i64>,
     message: Option<Message>,
     open: Option<Open>,
 }
@@ -163,6 +166,10 @@ impl Assembler {
             self.rows.record(thread, record, out);
         } else if let Some(mut thread) = self.threads.remove(&pid_tgid) {
             self.rows.close(&mut thread, out);
+            // A backend ends with its session, however it ends; threads of the others go on.
+            if self.rows.engine(record.header()) == Some(engine::POSTGRES) {
+                self.rows.disconnected(&mut thread, record.header(), out);
+            }
         }
     }
 
@@ -222,12 +229,43 @@ impl Rows {
             Record::Text(text, data) => self.text(thread, text, data, out),
             Record::End(end, data) => self.end(thread, end, data, out),
             Record::Failure(end, data) => self.failure(thread, end, data, out),
+            Record::Connect(_) => self.connected(thread, header, out),
+            Record::Disconnect(_) => {
+                self.close(thread, out);
+                self.disconnected(thread, header, out);
+            }
             Record::SessionEnd(_) | Record::CommandEnd(_) => self.close(thread, out),
         }
     }
 
+    fn connected(&mut self, thread: &mut Thread, header: &Header, out: &mut Vec<Event>) {
+        self.close(thread, out);
+        let time_us = self.clock.wall_us(header.time_ns);
+        thread.established = true;
+        thread.connected_us = Some(time_us);
+        thread.message = None;
+        let event = self.event(thread.facts.as_ref(), time_us, Kind::Connect, "connect");
+        self.push(thread, event, out);
+    }
+
+    /// A row for the end of a session that was established; its duration is the session's, where the
+    /// login was seen.
+    fn disconnected(&mut self, thread: &mut Thread, header: &Header, out: &mut Vec<Event>) {
+        if !std::mem::take(&mut thread.established) {
+            return;
+        }
+        let time_us = self.clock.wall_us(header.time_ns);
+        thread.message = None;
+        let facts = thread.facts.as_ref();
+        let mut event = self.event(facts, time_us, Kind::Disconnect, "disconnect");
+        let connected = thread.connected_us.take();
+        event.duration_us = connected.and_then(|connected| row::duration(connected, time_us));
+        self.push(thread, event, out);
+    }
+
     fn begin(&mut self, thread: &mut Thread, begin: &Begin, data: &[u8], out: &mut Vec<Event>) {
         self.close(thread, out);
+        thread.established = true;
         let first = begin.header.flags & flag::PIECE == 0;
         if first {
             let message = thread.message.insert(Message::new(begin, data));

@@ -6,4 +6,5 @@ mod loss;
 mod mariadb;
 mod pieces;
 mod postgres;
+mod sessions;
 mod threads;

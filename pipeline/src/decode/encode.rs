@@ -25,7 +25,7 @@ impl Record<'_> {
                 end(fields, out);
                 out.extend_from_slice(data);
             }
-            Self::SessionEnd(_) | Self::CommandEnd(_) => {}
+            Self::SessionEnd(_) | Self::CommandEnd(_) | Self::Connect(_) | Self::Disconnect(_) => {}
         }
     }
 }

@@ -194,6 +194,7 @@ fn samples() -> Vec<(Vec<u8>, Record<'static>)> {
         (session(&SESSION_NAMES), begin(select), text(b"x"));
     let (fixed_end, fixed_failure) = (end(kind::END, b""), end(kind::FAILURE, message));
     let (gone, over) = (header(kind::SESSION_END, 0), header(kind::COMMAND_END, 0));
+    let (came, went) = (header(kind::CONNECT, 0), header(kind::DISCONNECT, 0));
     vec![
         (
             behind(fixed_session.raw(), &slots.concat()),
@@ -214,6 +215,8 @@ fn samples() -> Vec<(Vec<u8>, Record<'static>)> {
         ),
         (gone.raw(), Record::SessionEnd(gone)),
         (over.raw(), Record::CommandEnd(over)),
+        (came.raw(), Record::Connect(came)),
+        (went.raw(), Record::Disconnect(went)),
     ]
 }
 
@@ -249,7 +252,10 @@ fn less_than_the_whole_is_an_error() {
             Record::Begin(..) => size_of::<Begin>(),
             Record::Text(..) => size_of::<Text>(),
             Record::End(..) | Record::Failure(..) => size_of::<End>(),
-            Record::SessionEnd(_) | Record::CommandEnd(_) => size_of::<Header>(),
+            Record::SessionEnd(_)
+            | Record::CommandEnd(_)
+            | Record::Connect(_)
+            | Record::Disconnect(_) => size_of::<Header>(),
         };
         for len in 0..bytes.len() {
             match decode(&bytes[..len]) {
@@ -281,6 +287,8 @@ fn unknown_kinds() {
         kind::FAILURE,
         kind::SESSION_END,
         kind::COMMAND_END,
+        kind::CONNECT,
+        kind::DISCONNECT,
     ];
     for unknown in (0..=u16::MAX).filter(|number| !known.contains(number)) {
         let mut bytes = header(unknown, 0).raw();

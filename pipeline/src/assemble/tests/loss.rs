@@ -99,7 +99,7 @@ fn a_text_in_several_records() {
     let mut script = Script::postgres(7);
     begun(&mut script, "abc", NO_COUNT);
     script.text(3, "def", |text| {
-        (text.header.flags, text.text_len) = (flag::MORE, NO_COUNT)
+        (text.header.flags, text.text_len) = (flag::MORE, NO_COUNT);
     });
     script.text(6, "g", |_| {}).done("SELECT", 1);
     script.gives(&["1 simple ok 'abcdefg' sent=1"]);
@@ -164,7 +164,7 @@ fn sessions_that_end_while_a_statement_runs() {
     Script::postgres(7)
         .simple("a")
         .exit()
-        .gives(&["1 simple unknown 'a'"]);
+        .gives(&["1 simple unknown 'a'", "2 disconnect ok disconnect -"]);
     Script::mariadb(7)
         .query("a; b")
         .ends(0, 1)

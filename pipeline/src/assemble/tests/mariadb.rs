@@ -55,7 +55,7 @@ fn failures() {
 fn outcomes_without_rows() {
     let mut script = Script::mariadb(7);
     script.query("do 1").end("", |end| {
-        (end.outcome, end.rows) = (outcome::NONE, NO_COUNT)
+        (end.outcome, end.rows) = (outcome::NONE, NO_COUNT);
     });
     script
         .query("set @a = 1")
@@ -160,7 +160,7 @@ fn commands_without_sql_end_with_what_comes_next() {
 fn failed_logins() {
     let mut script = Script::mariadb(7);
     script.call().failure("denied", |end| {
-        (end.code, end.header.flags) = (1045, flag::LOGIN)
+        (end.code, end.header.flags) = (1045, flag::LOGIN);
     });
     script.call().failure("gone away", |end| end.code = 1927);
     script.gives(&[
@@ -291,4 +291,33 @@ fn unknown_commands_have_a_name() {
         .command(QUERY, "x")
         .ends(0, 1);
     script.gives(&["1 COM_UNKNOWN ok -", "2 COM_QUERY ok 'x' sent=1"]);
+}
+
+/// MySQL reports some ends twice, and those of statements that MariaDB does not report.
+#[test]
+fn ends_that_are_no_further_rows() {
+    let mut script = Script::mariadb(7);
+    script
+        .command(EXECUTE, "")
+        .text(0, "select 1", |_| {})
+        .within(900)
+        .ends(0, 8);
+    script.command(PREPARE, "select ?").ends(0, 8).command_end();
+    script.gives(&["1 COM_STMT_EXECUTE ok 'select 1' sent=5"]);
+}
+
+#[test]
+fn an_error_after_the_end_is_the_connections() {
+    let mut script = Script::mariadb(7);
+    script
+        .query("select 1")
+        .ends(0, 8)
+        .errors(1927, *b"70100\0\0\0")
+        .query("x")
+        .ends(0, 1);
+    script.gives(&[
+        "1 COM_QUERY ok 'select 1' sent=1",
+        "2 connection error - code=1927",
+        "3 COM_QUERY ok 'x' sent=1",
+    ]);
 }

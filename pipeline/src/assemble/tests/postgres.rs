@@ -174,6 +174,7 @@ fn failed_logins() {
 #[test]
 fn suspended_portals_end_with_what_comes_next() {
     let suspended = "1 execute ok 'fetch me' sent=2";
+    let disconnect = "2 disconnect ok disconnect -";
     let mut next = Script::postgres(7);
     next.portal("fetch me", Some(2))
         .portal("fetch me", Some(2))
@@ -191,7 +192,7 @@ fn suspended_portals_end_with_what_comes_next() {
     Script::postgres(7)
         .portal("fetch me", Some(2))
         .exit()
-        .gives(&[suspended]);
+        .gives(&[suspended, disconnect]);
     Script::postgres(7)
         .portal("fetch me", Some(2))
         .next_session()
@@ -199,7 +200,7 @@ fn suspended_portals_end_with_what_comes_next() {
 
     let mut whole = Script::postgres(7);
     whole.portal("fetch me", Some(2)).done("SELECT", 2).exit();
-    whole.gives(&["1 execute ok 'fetch me' sent=2"]);
+    whole.gives(&[suspended, disconnect]);
     let duration = |script: &Script| events(&script.records)[0].duration_us;
     assert_eq!((duration(&next), duration(&whole)), (None, Some(1000)));
 }
@@ -228,7 +229,7 @@ fn time_is_that_of_the_arrival() {
 fn a_further_piece_starts_by_our_clock() {
     let mut script = Script::postgres(0);
     script.begin(b"a;b", |begin| {
-        (begin.location, begin.length, begin.statement_start) = (0, 1, 5)
+        (begin.location, begin.length, begin.statement_start) = (0, 1, 5);
     });
     script.done("SELECT", 1).begin(b"", |begin| {
         begin.header.flags = flag::PIECE;

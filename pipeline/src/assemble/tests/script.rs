@@ -110,7 +110,8 @@ impl Script {
             header: self.header(kind::SESSION, 0, &[0; NAMES * NAME_MAX]),
             remote: [0; 32],
             peer_port: 0,
-            lengths: names.map(|name| name.map_or(NO_NAME, |name| name.len() as u32)),
+            lengths: names
+                .map(|name| name.map_or(NO_NAME, |name| u32::try_from(name.len()).unwrap())),
         };
         self.push(&Record::Session(session, names))
     }
@@ -125,6 +126,18 @@ impl Script {
     pub(super) fn exit(&mut self) -> &mut Self {
         let header = self.header(kind::SESSION_END, 0, b"");
         self.push(&Record::SessionEnd(header))
+    }
+
+    /// The client has logged in.
+    pub(super) fn connect(&mut self) -> &mut Self {
+        let header = self.header(kind::CONNECT, 0, b"");
+        self.push(&Record::Connect(header))
+    }
+
+    /// The session ends, the thread does not.
+    pub(super) fn disconnect(&mut self) -> &mut Self {
+        let header = self.header(kind::DISCONNECT, 0, b"");
+        self.push(&Record::Disconnect(header))
     }
 
     /// The server has gone on to a command that is not recorded.

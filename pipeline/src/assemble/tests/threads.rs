@@ -233,6 +233,8 @@ prop_compose! {
             kind::END => Record::End(end, &data),
             kind::FAILURE => Record::Failure(end, &data),
             kind::SESSION_END => Record::SessionEnd(header),
+            kind::CONNECT => Record::Connect(header),
+            kind::DISCONNECT => Record::Disconnect(header),
             _ => Record::CommandEnd(header),
         };
         let mut bytes = Vec::new();

@@ -94,7 +94,7 @@ fn a_row_that_refers_to_nothing_stops_it() {
 #[test]
 fn two_compactions_do_not_meet() {
     let dir = trail(events(|seq| DAY_START_US + seq), Options::default());
-    let held = execute::Lock::take(dir.path()).unwrap();
+    let held = execute::lock(dir.path()).unwrap();
     let mut catalog = Catalog::open(dir.path()).unwrap();
     assert!(matches!(
         run(dir.path(), &mut catalog, 4),
