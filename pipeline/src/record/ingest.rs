@@ -19,6 +19,7 @@ use crate::{
     assemble::{Assembler, Clock},
     decode::decode,
     flow::{Batch, Event, Kind, RingPosition},
+    secrets::mask_event,
     store::{Store, error::StoreError},
 };
 
@@ -221,8 +222,10 @@ impl Ingest {
     fn commit(&mut self, now_us: i64) -> Result<(), IngestError> {
         self.losses(now_us)?;
         let position = self.ring.position();
+        let mut events = std::mem::take(&mut self.events);
+        events.iter_mut().for_each(mask_event);
         let batch = Batch {
-            events: std::mem::take(&mut self.events),
+            events,
             ring: Some(RingPosition {
                 ring_id: self.ring_id.clone(),
                 position,

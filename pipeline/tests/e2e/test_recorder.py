@@ -15,6 +15,8 @@ import trail
 # What a reader is promised; batches close after 500 ms by default.
 PROMPT_S = 1.0
 BURST = 500
+# Several times what a ring of 1 MiB holds.
+OVERRUN = 4_000
 
 
 def test_rows_are_visible_within_a_second(recorder, pg_session, my_session):
@@ -181,3 +183,26 @@ def test_sessions_do_not_mix(recorder, pg, my):
         assert [row.db_query_text for row in rows] == [
             f"select generate_series(1, {number}), 'mixed {number} {round_}'" for round_ in range(100)
         ]
+
+
+def test_what_a_full_ring_lost_is_counted(scratch, pg):
+    """Stored and counted as lost are together what ran, while the recorder could not read."""
+    with trail.Recorder(scratch / "overrun", "--ring-bytes", "1MiB", "postgres") as running:
+        with pg.connect() as connection:
+            pid = connection.info.backend_pid
+            running.process.send_signal(signal.SIGSTOP)
+            try:
+                for number in range(OVERRUN):
+                    connection.execute(f"select 'overrun {number} {'x' * 400}'")
+            finally:
+                running.process.send_signal(signal.SIGCONT)
+            running.trail.wait_for("kind = 'loss'")
+            connection.execute("select 'overrun is over'")
+            running.trail.wait_for_one("db_query_text = ?", "select 'overrun is over'")
+        assert running.stop() == 0, running.stderr()
+    stored = running.trail.rows("server_pid = ? and db_query_text like 'select ''overrun _% x%'", pid)
+    lost = {row.command: row.repeat_count for row in running.trail.rows("kind = 'loss'")}
+    assert 0 < len(stored) < OVERRUN
+    assert len(stored) + lost["ring_full"] == OVERRUN
+    assert [row for row in stored if row.status not in ("ok", "unknown")] == []
+    assert sum(row.status == "unknown" for row in stored) == lost.get("ring_full_end", 0)
