@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use capture::doctor::{self, State};
+use capture::doctor::{self, Check, State};
 use rusqlite::types::ValueRef;
 
 use crate::{
@@ -27,27 +27,32 @@ const COLUMNS: [&str; 4] = ["state", "check", "detail", "hint"];
 /// When nothing can be printed.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let checks = doctor::report();
-    let mut output = Output::stdout();
-    let mut rows = output.rows(args.format, COLUMNS.map(str::to_owned).to_vec())?;
-    for check in &checks {
-        let state = match check.state {
-            State::Ok => "ok",
-            State::Warn => "warn",
-            State::Fail => "FAIL",
-        };
-        let values = [
-            state,
-            &check.name,
-            &check.detail,
-            check.hint.as_deref().unwrap_or_default(),
-        ];
-        rows.row(&values.map(|value| ValueRef::Text(value.as_bytes())))?;
-    }
-    rows.finish()?;
+    print(&checks, args.format)?;
     let failed = checks.iter().any(|check| check.state == State::Fail);
     Ok(if failed {
         Exit::Failed.into()
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// Prints checks, a row each.
+///
+/// # Errors
+///
+/// When nothing can be printed.
+pub(super) fn print(checks: &[Check], format: Format) -> anyhow::Result<()> {
+    let mut output = Output::stdout();
+    let mut rows = output.rows(format, COLUMNS.map(str::to_owned).to_vec())?;
+    for check in checks {
+        let state = match check.state {
+            State::Ok => "ok",
+            State::Warn => "warn",
+            State::Fail => "FAIL",
+        };
+        let hint = check.hint.as_deref().unwrap_or_default();
+        let values = [state, &check.name, &check.detail, hint];
+        rows.row(&values.map(|value| ValueRef::Text(value.as_bytes())))?;
+    }
+    Ok(rows.finish()?)
 }
