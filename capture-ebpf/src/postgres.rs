@@ -286,13 +286,16 @@ pub(crate) fn error(ctx: &ProbeContext) {
     let code = read::field::<u32>(data, layout.error_sqlstate).unwrap_or(0);
     let message = read::field::<u64>(data, layout.error_message).unwrap_or(0);
 
-    if thread.open == 1 {
+    // A portal that stopped at its row limit is still open when another message fails.
+    let same = global(&hit, layout.statement_start) as i64 == thread.statement_start;
+    if thread.open == 1 && same {
         thread.open = 0;
         let mut end = ended(thread, what);
         end.code = code;
         thread.text = 0;
         emit::report(&end, message, drop_reason::RING_FULL_END);
     } else {
+        thread.open = 0;
         outcome_without_begin(&hit, thread, what, code, message, known);
     }
 }

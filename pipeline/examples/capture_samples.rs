@@ -6,7 +6,7 @@
 //! Writes `OUT.ring`, each record as a `u32` length and its bytes, and `OUT.json`, which says what
 //! the decoder's caller must know besides: clocks and server. Keeps the records of USER's sessions
 //! alone, so that other clients of the servers do not matter. Needs root; changes no server.
-//! `testdata/samples/record` makes the committed samples with it.
+//! `testdata/samples/record.py` makes the committed samples with it.
 
 use std::{
     collections::HashSet,

@@ -49,8 +49,8 @@ pub enum DecodeError {
     /// A kind that this version does not know.
     #[error("unknown record kind {0}")]
     Kind(u16),
-    /// A length beyond what it counts.
-    #[error("length {0} is beyond the record")]
+    /// A length beyond what it counts, or not what it must be.
+    #[error("length {0} does not fit the record")]
     Length(u32),
 }
 
@@ -168,9 +168,15 @@ fn end(header: Header, fields: &mut Fields<'_>) -> Result<End, DecodeError> {
 }
 
 fn names<'a>(session: &Session, slots: &'a [u8]) -> Result<[Option<&'a [u8]>; NAMES], DecodeError> {
+    if slots.len() != NAMES * NAME_MAX {
+        return Err(DecodeError::Length(session.header.data_len));
+    }
     let mut names = [None; NAMES];
-    let slots = slots.chunks(NAME_MAX).chain(std::iter::repeat(&[][..]));
-    for ((name, slot), len) in names.iter_mut().zip(slots).zip(session.lengths) {
+    for ((name, slot), len) in names
+        .iter_mut()
+        .zip(slots.chunks(NAME_MAX))
+        .zip(session.lengths)
+    {
         if len != NO_NAME {
             let bytes = usize::try_from(len).ok().and_then(|len| slot.get(..len));
             *name = Some(bytes.ok_or(DecodeError::Length(len))?);

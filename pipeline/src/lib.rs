@@ -4,6 +4,7 @@
 pub mod flow;
 pub mod decode;
 pub mod assemble;
+pub mod secrets;
 pub mod dedup;
 pub mod store;
 pub mod compact;

@@ -31,10 +31,18 @@ Nothing of it is lost:
   not UTF-8, and each NUL, shows there as U+FFFD.
 - `db_query_template` and `fingerprint` are made from `db_query_text`.
 
-So the exact bytes of any statement are `coalesce(db_query_raw, CAST(db_query_text AS BLOB))` in SQLite, and
+So the exact bytes of any statement, but for its secrets, are `coalesce(db_query_raw, CAST(db_query_text AS BLOB))` in SQLite, and
 `coalesce(db_query_raw, encode(db_query_text))` in DuckDB.
 Where less than the whole statement was recorded, `truncated` is true and `query_bytes` is its true length; a
 character that the cut divides counts as not UTF-8.
+
+## Secrets
+
+Secrets are masked before a row is stored or printed: `***` stands for each password, key and token that the
+statement's words announce, in `db_query_text`, `db_query_raw`, `parameters` and `error_message`, and so in what is
+made of them (`db_query_template`, `fingerprint`).
+It stands between the literal's quotes; a secret that had none is written `'***'`. `query_bytes` is the length that
+the client sent.
 
 ## How SQLite stores it
 ";

@@ -8,34 +8,34 @@
 const TRIGGERS: [&[u8]; 30] = [
     b"pass",
     b"pwd",
-    b"fied",         // identified
-    b"cret",         // secret
-    b"oken",         // token
-    b"_key",         // api_key, secret_key, encryption_key ...
-    b"apikey",       // in connection strings
-    b"accesskey",    //
-    b"accountkey",   //
-    b"privatekey",   //
-    b"filekey",      // file_key_management_filekey
-    b"keyring",      // keyring_key_store
-    b"ptions",       // OPTIONS (key '...')
-    b"credential",   //
-    b"_string",      // authentication_string
-    b"auth_s",       // auth_string
-    b"crypt",        // crypt, encrypt, aes_decrypt, pgp_sym_encrypt ...
-    b"hmac",         //
-    b"kdf(",         //
-    b"code(",        // encode, decode
-    b"bearer",       //
+    b"fied",          // identified
+    b"cret",          // secret
+    b"oken",          // token
+    b"_key",          // api_key, secret_key, encryption_key ...
+    b"apikey",        // in connection strings
+    b"accesskey",     //
+    b"accountkey",    //
+    b"privatekey",    //
+    b"filekey",       // file_key_management_filekey
+    b"keyring",       // keyring_key_store
+    b"ptions",        // OPTIONS (key '...')
+    b"credential",    //
+    b"_string",       // authentication_string
+    b"auth_s",        // auth_string
+    b"crypt",         // crypt, encrypt, aes_decrypt, pgp_sym_encrypt ...
+    b"hmac",          //
+    b"kdf(",          //
+    b"code(",         // encode, decode
+    b"bearer",        //
     b"authorization", // an HTTP header
-    b"program",      // COPY ... PROGRAM
-    b" -p",          // a command line
-    b"alter user",   // where the word `password` may be misspelt
-    b"create user",  //
-    b"alter role",   //
-    b"create role",  //
-    b"alter group",  //
-    b"://",          // a URI, see `has_user`
+    b"program",       // COPY ... PROGRAM
+    b" -p",           // a command line
+    b"alter user",    // where the word `password` may be misspelt
+    b"create user",   //
+    b"alter role",    //
+    b"create role",   //
+    b"alter group",   //
+    b"://",           // a URI, see `has_user`
 ];
 
 /// The place of `://` among the triggers.
@@ -93,12 +93,12 @@ fn is_trigger(text: &[u8], at: usize, mut found: u64) -> bool {
     false
 }
 
-/// Whether the URI whose authority begins here has a user, and something behind it, before its end.
+/// Whether the URI whose authority begins here may have a user, and something behind it: there is an
+/// `@` before its end, or its end is not there.
 fn has_user(rest: &[u8]) -> bool {
     rest.iter()
-        .take_while(|byte| !byte.is_ascii_whitespace())
-        .take(4096)
-        .any(|byte| *byte == b'@')
+        .position(|byte| *byte == b'@' || byte.is_ascii_whitespace())
+        .is_none_or(|at| rest[at] == b'@')
 }
 
 #[cfg(test)]
@@ -137,7 +137,7 @@ mod tests {
             "insert into orders (customer, amount, note) values ('zoë', 12.5, 'due on 1/2')",
             "update accounts set balance = balance - 5 where number = 'DE12'",
             "create table t (id int primary key, name varchar(10) references r (id))",
-            "select 'https://example.com/a?b=c', 'anna@example.com'",
+            "select 'https://example.com/a?b=c' as a, 'anna@example.com'",
         ] {
             assert!(!may_have_secret(text.as_bytes()), "{text}");
         }

@@ -2,7 +2,7 @@
 
 use capture_common::{
     ids::kind,
-    record::{Begin, End, Header, NAMES, NO_COUNT, Session, Text},
+    record::{Begin, End, Header, NAME_MAX, NAMES, NO_COUNT, Session, Text},
 };
 use proptest::prelude::*;
 
@@ -212,7 +212,9 @@ prop_compose! {
         f in number32(), g in number32(), h in number32(), i in number32(),
         signed in any::<[i8; 2]>(),
     ) -> Vec<u8> {
-        header.data_len = u32::try_from(data.len()).unwrap();
+        let slots = NAMES * NAME_MAX;
+        let len = if header.kind == kind::SESSION { slots } else { data.len() };
+        header.data_len = u32::try_from(len).unwrap();
         let [location, length] = signed.map(i32::from);
         let end = End {
             header, outcome: f, code: g, sqlstate: [b'0'; 8], rows: a, rows_sent: b, tag: h, source: i % 4,
