@@ -211,8 +211,8 @@ impl<'a> Finder<'a> {
             return;
         }
         let mut open = false;
-        let nature = self.nature(&inside.bytes);
-        if nature == Nature::Program || may_have_secret(&inside.bytes) {
+        if self.is_before_program() || may_have_secret(&inside.bytes) {
+            let nature = self.nature(&inside.bytes);
             open = self.inside(&inside, nature);
         }
         if open {
@@ -235,13 +235,17 @@ impl<'a> Finder<'a> {
         let connection = self.previous.is_word("connection")
             || self.previous.is_word("conninfo")
             || self.calls.last().is_some_and(|call| call.connection);
-        if self.previous.is_word("program") || self.previous.is_word("system") {
+        if self.is_before_program() {
             Nature::Program
         } else if !connection && is_code(bytes, self.reading.dialect) {
             Nature::Code
         } else {
             Nature::Data
         }
+    }
+
+    fn is_before_program(&self) -> bool {
+        self.previous.is_word("program") || self.previous.is_word("system")
     }
 
     fn secret_literal(&mut self, token: &Token, inside: &Inside<'_>) {

@@ -183,6 +183,14 @@ fn statements(text: &[u8], dialect: Dialect, message: bool) -> Vec<(Range<usize>
     if message {
         return vec![(0..text.len(), Nature::Data)];
     }
+    // The same as below, for most texts.
+    let word = text.iter().take_while(|byte| byte.is_ascii_alphabetic());
+    let word = &text[..word.count()];
+    let is_usual = |verb: &&str| word.eq_ignore_ascii_case(verb.as_bytes());
+    let usual = ["select", "insert", "update", "delete"];
+    if usual.iter().any(is_usual) && !text.contains(&b';') {
+        return vec![(0..text.len(), Nature::Code)];
+    }
     let mut statements = Vec::new();
     let mut from = 0;
     while let Some(start) = next_statement(text, dialect, from) {

@@ -2,6 +2,7 @@
 //!
 //! Takes names as they are written in a text, gives what is known of them. Add to the lists here.
 
+use super::may_have_secret;
 use crate::flow::Dialect;
 
 /// A column, option, setting or key whose name has one of these in it holds a secret.
@@ -21,7 +22,7 @@ const SECRET_NAMES: &[&str] = &[
     "privatekey",
     "master_key",
     "filekey",
-    "key_management",
+    "_key_management",
     "credential",
     "auth_string",
     "authentication_string",
@@ -69,7 +70,8 @@ pub(super) fn lower(name: &[u8]) -> String {
 /// Whether what is called so is a secret. The name is in lower case.
 pub(super) fn is_secret(name: &str) -> bool {
     let has = |name: &str| SECRET_NAMES.iter().any(|secret| name.contains(secret));
-    if !has(name) {
+    // Every name of the list is among the triggers too, and those are looked for faster.
+    if !may_have_secret(name.as_bytes()) || !has(name) {
         return false;
     }
     let mut rest = name.to_owned();
@@ -228,6 +230,9 @@ mod tests {
             "secretary",
         ] {
             assert!(!is_secret(name), "{name}");
+        }
+        for name in SECRET_NAMES {
+            assert!(is_secret(name), "{name}");
         }
         assert!(is_secret_option("sslkey"));
         assert!(may_be_number("db_pwd") && !may_be_number("token_id"));

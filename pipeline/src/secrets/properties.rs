@@ -1,5 +1,7 @@
 //! What must hold for every text.
 
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 
 use super::{corpus::corpus, mask, mask_text, may_have_secret};
@@ -7,6 +9,8 @@ use crate::{
     dedup::classify,
     flow::Dialect::{self, Mysql, Postgres},
 };
+
+static CORPUS: LazyLock<Vec<(Dialect, String)>> = LazyLock::new(corpus);
 
 const DIALECTS: [Option<Dialect>; 3] = [Some(Postgres), Some(Mysql), None];
 
@@ -116,7 +120,7 @@ fn check(text: &[u8]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1000) })]
 
     #[test]
     fn any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
@@ -135,8 +139,7 @@ proptest! {
         to in any::<proptest::sample::Index>(),
         between in pieces(),
     ) {
-        let corpus = corpus();
-        let text = which.get(&corpus).1.as_bytes();
+        let text = which.get(&CORPUS).1.as_bytes();
         let (from, to) = (from.index(text.len()), to.index(text.len()));
         check(&[&text[..from], between.as_bytes(), &text[to..]].concat());
     }
