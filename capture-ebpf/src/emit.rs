@@ -168,13 +168,13 @@ unsafe fn write<F: Fixed>(start: *mut u8, fixed: &F, data_len: u32) {
     }
 }
 
-/// An outcome without a message.
+/// A record without data, in no more room than it takes.
 #[inline(always)]
-pub(crate) fn outcome(end: &End) -> Result<(), Failure> {
-    let Some(mut entry) = RING.reserve::<End>(0) else {
+pub(crate) fn bare<F: Fixed + 'static>(fixed: &F) -> Result<(), Failure> {
+    let Some(mut entry) = RING.reserve::<F>(0) else {
         return Err(Failure::Full);
     };
-    entry.write(*end);
+    entry.write(*fixed);
     entry.submit(wake());
     Ok(())
 }
@@ -187,7 +187,7 @@ pub(crate) fn report(end: &End, message: u64, reason: u32) {
         sent = unknown::<End, 256>(end, message, MESSAGE_MAX as u64, |_, _| {}).map(|_| ());
     }
     if sent == Err(Failure::Unreadable) {
-        sent = outcome(end);
+        sent = bare(end);
     }
     if sent.is_err() {
         maps::dropped(reason);

@@ -245,7 +245,7 @@ pub(crate) fn end(ctx: &ProbeContext) {
             end.tag = tag as u32;
             end.rows = rows;
         }
-        emit::outcome(&end)
+        emit::bare(&end)
     } else {
         emit::unknown::<End, 32>(&end, completion, TAG_MAX, |_, _| {}).map(|_| ())
     };

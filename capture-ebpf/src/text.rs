@@ -81,7 +81,7 @@ pub(crate) fn begin(begin: &mut Begin, thread: &mut Thread, source: Source) -> b
 /// Records the beginning of a statement whose text is elsewhere. Returns whether it is on record.
 #[inline(always)]
 pub(crate) fn without_text(begin: &Begin) -> bool {
-    let sent = emit::known(begin, 0, 0).is_ok();
+    let sent = emit::bare(begin).is_ok();
     if !sent {
         maps::dropped(drop_reason::RING_FULL);
     }
@@ -207,7 +207,7 @@ pub(crate) fn rest(thread: &mut Thread, source: Source, offset: u64) {
 /// A last `TEXT` record without bytes.
 #[inline(always)]
 fn finish(walk: &Walk) {
-    if emit::known(&walk.text, 0, 0).is_err() {
+    if emit::bare(&walk.text).is_err() {
         maps::dropped(drop_reason::RING_FULL_TEXT);
     }
 }

@@ -12,12 +12,20 @@ use crate::{compact, store::catalog::Catalog};
 /// How often there is something to look after.
 const INTERVAL: Duration = Duration::from_secs(1);
 
+/// Least priority (`nice`); on Linux it is a thread's own.
+const NICEST: i32 = 19;
+
 /// How long to leave a failed compaction alone, in intervals.
 const PAUSE: u32 = 60;
 
 /// Looks after the trail in `dir` until the sender of `stop` is gone. Nothing here can lose a row, so
 /// a failure is told and tried again later.
 pub(super) fn run(dir: &Path, stop: &Receiver<()>) {
+    // Whatever else wants the processor goes first, the database above all.
+    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICEST)
+    {
+        tracing::warn!(%error, "cannot lower the priority of compaction");
+    }
     let mut catalog = None;
     let mut pause = 0;
     while stop.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
