@@ -87,6 +87,7 @@ fn postgresql_15() {
             (hook::PG_END_COMMAND, "push rbp", true),
             (hook::PG_EMIT_ERROR, "push rbp", true),
             (hook::PG_NULL_COMMAND, "sub edi", false),
+            (hook::PG_CONNECT, "cmp", false),
         ],
     );
     check_fields(
@@ -164,6 +165,8 @@ fn mariadb_10_11() {
             (hook::MY_DISPATCH, "push rbp", true),
             (hook::MY_STATEMENT_END, "push rbp", true),
             (hook::MY_SEND_ERROR, "push rbp", true),
+            (hook::MY_CONNECT, "push rbp", true),
+            (hook::MY_DISCONNECT, "push rbp", true),
         ],
     );
     check_fields(
