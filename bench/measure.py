@@ -171,7 +171,8 @@ def page(results: list[Result], versions: list[str], memory: dict[str, float] | 
         f"Point selects over a unix socket, {CLIENTS} clients: the worst case, a statement that does next to nothing. "
         "Server, clients and recorder share the CPUs.",
         f"{arguments.rounds} times {arguments.seconds} s without and with recording in turn; medians.",
-        "What is lost is what the ring could not hold while a commit waited for the disk; the trail says so in `loss` rows.",
+        "What is lost is what the ring could not hold while a commit waited for the disk; the trail says so in `loss`"
+        " rows.",
         "",
         "| workload | without, 1/s | with, 1/s | ratio of medians | of the best | lost | recorder, CPU us each |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
