@@ -65,10 +65,6 @@ class MariaDBUnderTest(servers.MariaDB):
                 cursor.execute(f"create user bob@'{host}' identified by '{PASSWORD}'")
                 cursor.execute(f"grant all on shop.* to bob@'{host}'")
 
-    @property
-    def pid(self) -> int:
-        return self.process.pid
-
 
 @pytest.fixture(scope="session")
 def pg(scratch: pathlib.Path):
@@ -90,7 +86,7 @@ def my(scratch: pathlib.Path):
 @pytest.fixture(scope="session")
 def recorder(scratch: pathlib.Path, pg: PostgresUnderTest, my: MariaDBUnderTest):
     """A recorder with the default settings, for all tests that need no other."""
-    with trail.Recorder(scratch / "trail") as running:
+    with trail.Recorder(scratch / "trail", str(pg.pid), str(my.pid)) as running:
         yield running
 
 

@@ -114,6 +114,12 @@ class Server:
             raise RuntimeError(f"server ended: {self.log.read_text(errors='replace')[-2000:]}")
         return self.answers()
 
+    @property
+    def pid(self) -> int:
+        """Of its main process, while it runs."""
+        assert self.process is not None
+        return self.process.pid
+
     def stop(self) -> None:
         if self.process is None:
             return

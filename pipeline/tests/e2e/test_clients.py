@@ -232,7 +232,7 @@ def test_statement_prepared_before_the_recorder_came(scratch, pg, quiet):
         with prepared, prepared.cursor(prepared=True) as cursor:
             cursor.execute("select ? + 41", (1,))
             cursor.fetchall()
-            with trail.Recorder(scratch / "late") as late:
+            with trail.Recorder(scratch / "late", str(pg.pid), str(quiet.pid)) as late:
                 one.execute("select %s::int + 41", (2,), prepare=True)
                 row = late.trail.wait_for_one("server_pid = ? and command = 'execute'", one.info.backend_pid)
                 assert (row.db_query_text, row.db_user) == ("select $1::int + 41", "alice")

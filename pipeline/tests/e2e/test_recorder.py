@@ -31,7 +31,7 @@ def test_rows_are_visible_within_a_second(recorder, pg_session, my_session):
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_stop_drains(how, scratch, pg, my):
-    with trail.Recorder(scratch / f"drained-{how.name}") as running:
+    with trail.Recorder(scratch / f"drained-{how.name}", str(pg.pid), str(my.pid)) as running:
         with pg.connect() as one, my.connect() as other, other.cursor() as cursor:
             pid, connection_id = one.info.backend_pid, str(other.thread_id())
             for number in range(BURST):
@@ -53,7 +53,7 @@ def test_a_stop_drains(how, scratch, pg, my):
 def test_statements_of_a_recorder_that_came_back_follow_on(scratch, pg):
     texts = []
     for turn in (1, 2):
-        with trail.Recorder(scratch / "again") as running, pg.connect() as connection:
+        with trail.Recorder(scratch / "again", str(pg.pid)) as running, pg.connect() as connection:
             texts.append(f"select 'turn {turn}'")
             connection.execute(texts[-1])
     rows = running.trail.rows()
@@ -187,7 +187,7 @@ def test_sessions_do_not_mix(recorder, pg, my):
 
 def test_what_a_full_ring_lost_is_counted(scratch, pg):
     """Stored and counted as lost are together what ran, while the recorder could not read."""
-    with trail.Recorder(scratch / "overrun", "--ring-bytes", "1MiB", "postgres") as running:
+    with trail.Recorder(scratch / "overrun", "--ring-bytes", "1MiB", str(pg.pid)) as running:
         with pg.connect() as connection:
             pid = connection.info.backend_pid
             running.process.send_signal(signal.SIGSTOP)

@@ -115,7 +115,7 @@ def recorded(scratch):
             cursor.execute(f"create user clerk@localhost identified by '{PASSWORD}'")
             cursor.execute("grant all on *.* to clerk@localhost with grant option")
             cursor.execute("create table zqusers (id int primary key, name text, password text, api_key text)")
-        with trail.Recorder(scratch / "secret-trail") as running:
+        with trail.Recorder(scratch / "secret-trail", str(pg.pid), str(my.pid)) as running:
             run_postgres(pg, corpus("postgres"), ran["postgres"])
             run_mariadb(my, corpus("mysql"), ran["mysql"])
             running.trail.wait_for("db_query_text = ? and db_system_name = 'postgresql'", PLAIN)

@@ -22,7 +22,7 @@ ODD = {
 @pytest.fixture(scope="module")
 def generous(scratch, pg, my):
     """A recorder that keeps texts of up to 1 MiB whole."""
-    with trail.Recorder(scratch / "generous", "--max-query-bytes", "1MiB") as running:
+    with trail.Recorder(scratch / "generous", "--max-query-bytes", "1MiB", str(pg.pid), str(my.pid)) as running:
         yield running.trail
 
 
