@@ -21,6 +21,17 @@ pub mod kind {
     pub const CONNECT: u16 = 8;
     /// A session that had begun ends (MariaDB, MySQL; elsewhere its thread's end says so).
     pub const DISCONNECT: u16 = 9;
+    /// Bind values of the call, in the form that the server has them.
+    pub const PARAMETERS: u16 = 10;
+    /// One bind value of the call that is not in its `PARAMETERS` record.
+    pub const VALUE: u16 = 11;
+    /// A table that the call, or the piece of it that ends next, has touched.
+    pub const OBJECT: u16 = 12;
+    /// A statement begins inside another (a function, procedure, trigger); carries the first part of
+    /// its text.
+    pub const SUB_BEGIN: u16 = 13;
+    /// A statement inside another ended.
+    pub const SUB_END: u16 = 14;
 }
 
 /// Bits of [`crate::record::Header::flags`].
@@ -52,6 +63,38 @@ pub mod engine {
     pub const MYSQL: u32 = 3;
 }
 
+/// What is recorded besides statements and sessions: bits of [`crate::target::Target::features`].
+pub mod feature {
+    /// Bind values.
+    pub const PARAMETERS: u32 = 1;
+    /// Tables touched by each statement.
+    pub const OBJECTS: u32 = 2;
+    /// Statements inside functions, procedures and triggers.
+    pub const SUB_STATEMENTS: u32 = 4;
+}
+
+/// How bind values stand in a `PARAMETERS` record, [`crate::record::Parameters::form`].
+pub mod parameter_form {
+    /// PostgreSQL's `ParamExternData`s: 16 bytes each.
+    pub const POSTGRES: u32 = 1;
+    /// The packet of a MariaDB `COM_STMT_EXECUTE` or `COM_STMT_BULK_EXECUTE`.
+    pub const PACKET: u32 = 2;
+    /// MySQL's `PS_PARAM`s.
+    pub const MYSQL: u32 = 3;
+    /// The packet of a `COM_STMT_SEND_LONG_DATA`.
+    pub const LONG_DATA: u32 = 4;
+}
+
+/// What was done to a table: bits of [`crate::record::Object::access`].
+pub mod access {
+    /// It was read.
+    pub const READ: u32 = 1;
+    /// It was opened for changes.
+    pub const WRITE: u32 = 2;
+    /// The numbers of changed rows are known.
+    pub const COUNTED: u32 = 4;
+}
+
 /// Hooks: the index of each probe's address in [`crate::target::Target::hook_address`].
 pub mod hook {
     /// `PortalRun`: a PostgreSQL statement begins.
@@ -75,7 +118,7 @@ pub mod hook {
     /// `end_connection`: a MariaDB or MySQL session ends that had begun.
     pub const MY_DISCONNECT: usize = 9;
     /// How many there are room for.
-    pub const MAX: usize = 16;
+    pub const MAX: usize = 40;
 }
 
 /// Reasons for a loss: the index of each counter in the `DROPS` map.
@@ -97,8 +140,10 @@ pub mod drop_reason {
     /// The ring had no room for a session's identity, which the next statements lack, or for its
     /// beginning or end.
     pub const RING_FULL_SESSION: u32 = 7;
+    /// The ring had no room for bind values, a touched table, or a statement inside another.
+    pub const RING_FULL_DETAIL: u32 = 8;
     /// How many there are.
-    pub const MAX: u32 = 8;
+    pub const MAX: u32 = 9;
 
     /// The name of each reason, as it stands in a `loss` row.
     pub const NAMES: [&str; MAX as usize] = [
@@ -110,5 +155,6 @@ pub mod drop_reason {
         "unknown_target",
         "no_begin",
         "ring_full_session",
+        "ring_full_detail",
     ];
 }

@@ -151,6 +151,105 @@ pub struct End {
     pub statement_start: i64,
 }
 
+/// `PARAMETERS`: the bind values of the call in the header. The data are the values in the form of
+/// the server, or as much of them as fits a record.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parameters {
+    /// Common part.
+    pub header: Header,
+    /// See [`crate::ids::parameter_form`].
+    pub form: u32,
+    /// How many values there are; 0 where the form does not say.
+    pub count: u32,
+    /// Length of the whole in bytes, of which `data_len` are recorded.
+    pub len: u64,
+}
+
+/// `VALUE`: a bind value that the `PARAMETERS` record before it only points to. The data are its
+/// first bytes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Value {
+    /// Common part.
+    pub header: Header,
+    /// Which value it is, from 0.
+    pub index: u32,
+    /// Type of the value in the engine's numbers.
+    pub kind: u32,
+    /// Its whole length in bytes, of which `data_len` are recorded; [`NO_COUNT`] when not known.
+    pub len: u64,
+}
+
+/// Bytes of an `OBJECT` record's names.
+pub const OBJECT_NAMES: usize = 128;
+
+/// `OBJECT`: a table that the call has touched, stated before the call's `END` or `FAILURE`. The data
+/// are [`OBJECT_NAMES`] bytes: the schema (database) and the table, each with a NUL behind it.
+/// A call may state a table more than once; the counts add up.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// Common part.
+    pub header: Header,
+    /// See [`crate::ids::access`].
+    pub access: u32,
+    /// Where the table's name starts in the data; 0 means behind the first NUL.
+    pub name_at: u32,
+    /// The schema's OID where its name is not known (PostgreSQL), or 0.
+    pub schema: u32,
+    /// Always 0.
+    pub reserved: u32,
+    /// Rows inserted.
+    pub inserted: u64,
+    /// Rows updated.
+    pub updated: u64,
+    /// Rows deleted.
+    pub deleted: u64,
+}
+
+/// `SUB_BEGIN`: a statement begins inside the call in the header. The data are its text, or as much of
+/// it as fits the record.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SubBegin {
+    /// Common part; `call` is that of the statement on the outside.
+    pub header: Header,
+    /// Length of the text in bytes, [`NO_COUNT`] when it is not known.
+    pub text_len: u64,
+    /// How deep it is: 1 for a statement that the outermost one runs.
+    pub depth: u32,
+    /// Where this statement starts in the text (PostgreSQL), bytes; -1 when not known.
+    pub location: i32,
+    /// Its length; 0 means to the end of the text.
+    pub length: i32,
+    /// Always 0.
+    pub reserved: u32,
+}
+
+/// `SUB_END`: the statement that last began at this depth ended; those below it are over as well. The
+/// data are the error message.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SubEnd {
+    /// Common part; `call` is that of the statement on the outside.
+    pub header: Header,
+    /// How deep it is, as in [`SubBegin::depth`].
+    pub depth: u32,
+    /// See [`outcome`].
+    pub outcome: u32,
+    /// Error number (MariaDB, MySQL) or packed SQLSTATE (PostgreSQL); 0 without an error.
+    pub code: u32,
+    /// Always 0.
+    pub reserved: u32,
+    /// SQLSTATE as characters (MariaDB, MySQL).
+    pub sqlstate: [u8; 8],
+    /// Rows that the statement changed, or [`NO_COUNT`].
+    pub rows: u64,
+    /// Rows that it gave, or [`NO_COUNT`].
+    pub rows_sent: u64,
+}
+
 /// Values of [`End::outcome`].
 pub mod outcome {
     /// Ended well.
@@ -173,4 +272,9 @@ const _: () = {
     assert!(size_of::<Begin>() == 48 + 40 + 16);
     assert!(size_of::<Text>() == 64);
     assert!(size_of::<End>() == 48 + 16 + 16 + 8 + 32);
+    assert!(size_of::<Parameters>() == 48 + 16);
+    assert!(size_of::<Value>() == 48 + 16);
+    assert!(size_of::<Object>() == 48 + 16 + 24);
+    assert!(size_of::<SubBegin>() == 48 + 8 + 16);
+    assert!(size_of::<SubEnd>() == 48 + 16 + 8 + 16);
 };

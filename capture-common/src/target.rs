@@ -22,6 +22,10 @@ pub struct Target {
     pub engine: u32,
     /// Text beyond this many bytes of a statement is not recorded.
     pub text_max: u32,
+    /// Bits of [`crate::ids::feature`].
+    pub features: u32,
+    /// Bytes of one bind value beyond this are not recorded.
+    pub parameter_max: u32,
     /// Address (`st_value` scale) at which each hook is attached, after any `endbr64`;
     /// the load base of a process is its instruction pointer less this.
     pub hook_address: [u64; hook::MAX],
@@ -128,6 +132,6 @@ pub struct MysqlLayout {
 const _: () = {
     assert!(size_of::<PostgresLayout>() == 7 * 8 + 12 * 4);
     assert!(size_of::<MysqlLayout>() == 4 * 8 + 20 * 4);
-    assert!(size_of::<Target>() == 8 + 16 * 8 + 104 + 112);
+    assert!(size_of::<Target>() == 16 + 8 * hook::MAX + 104 + 112);
     assert!(size_of::<Target>().is_multiple_of(8));
 };

@@ -7,7 +7,9 @@ use aya_ebpf::{
     bindings::BPF_RB_NO_WAKEUP, helpers::bpf_get_current_pid_tgid,
     helpers::generated::bpf_ktime_get_boot_ns,
 };
-use capture_common::record::{Begin, End, Header, MESSAGE_MAX, Text};
+use capture_common::record::{
+    Begin, End, Header, MESSAGE_MAX, Parameters, SubBegin, SubEnd, Text, Value,
+};
 
 use crate::{
     maps::{self, RING, wake},
@@ -40,7 +42,7 @@ macro_rules! fixed {
         })*
     };
 }
-fixed!(Begin, Text, End);
+fixed!(Begin, Text, End, Parameters, Value, SubBegin, SubEnd);
 
 /// Header of a record of the running thread.
 #[inline(always)]

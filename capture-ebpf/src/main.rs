@@ -16,6 +16,7 @@ mod emit;
 mod hash;
 mod maps;
 mod mysql;
+mod objects;
 mod postgres;
 mod read;
 mod session;

@@ -11,7 +11,7 @@ use capture_common::{
     target::{TARGETS_MAX, Target},
 };
 
-use crate::thread::Thread;
+use crate::{objects::Tables, thread::Thread};
 
 /// The ring. Its size here is the least; the loader sets the configured one.
 #[map]
@@ -30,6 +30,15 @@ pub(crate) static DROPS: Array<u64> = Array::with_max_entries(drop_reason::MAX, 
 #[map]
 pub(crate) static THREADS: HashMap<u64, Thread> =
     HashMap::with_max_entries(65_536, BPF_F_NO_PREALLOC);
+
+/// The tables that the statement of each thread has touched; removed when the thread ends.
+#[map]
+pub(crate) static OBJECTS: HashMap<u64, Tables> =
+    HashMap::with_max_entries(65_536, BPF_F_NO_PREALLOC);
+
+/// No tables: what a new entry of [`OBJECTS`] is a copy of.
+#[map]
+pub(crate) static NO_OBJECTS: Array<Tables> = Array::with_max_entries(1, 0);
 
 /// Bytes that are read only to find where a string ends; what they hold does not matter.
 #[map]

@@ -5,7 +5,7 @@
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use capture_common::ids::{drop_reason, kind};
 
-use crate::{emit, maps, text::Walk};
+use crate::{emit, maps, objects, text::Walk};
 
 /// State of a thread that serves sessions.
 #[repr(C)]
@@ -100,6 +100,7 @@ pub(crate) fn find_or_add() -> Option<&'static mut Thread> {
 #[inline(always)]
 pub(crate) fn forget() {
     if let Some(thread) = find() {
+        objects::forget();
         emit::header_only(kind::SESSION_END, thread, drop_reason::RING_FULL_SESSION);
         // Only this thread removes its entry, so there is nothing to do about a failure.
         let _removed = maps::THREADS.remove(bpf_get_current_pid_tgid());

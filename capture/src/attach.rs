@@ -11,11 +11,15 @@ use aya::{
     },
 };
 use capture_common::{
-    ids::{drop_reason, hook},
+    ids::{drop_reason, feature, hook},
     target::{TARGETS_MAX, Target},
 };
 
-use crate::{resolve::Resolved, ring::Ring, servers::Server};
+use crate::{
+    resolve::{Hook, Resolved},
+    ring::Ring,
+    servers::Server,
+};
 
 /// The kernel half, as `capture-ebpf/build` makes it from source.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../prebuilt/capture.bpf.o");
@@ -39,6 +43,12 @@ pub const RING_BYTES_DEFAULT: u32 = 64 << 20;
 
 /// Default of the most bytes recorded of one text.
 pub const TEXT_MAX_DEFAULT: u32 = 64 << 10;
+
+/// Default of the most bytes recorded of one bind value.
+pub const PARAMETER_MAX_DEFAULT: u32 = 1 << 10;
+
+/// The most that can be configured for one bind value: what one record holds.
+pub const PARAMETER_MAX_LIMIT: u32 = 32 << 10;
 
 /// The most that can be configured for one text.
 pub const TEXT_MAX_LIMIT: u32 = 16 << 20;
@@ -128,6 +138,24 @@ pub struct Options {
     pub ring_bytes: u32,
     /// Most bytes recorded of one text.
     pub text_max: u32,
+    /// Whether bind values are recorded.
+    pub parameters: bool,
+    /// Most bytes recorded of one bind value.
+    pub parameter_max: u32,
+    /// Whether the tables that each statement touches are recorded.
+    pub objects: bool,
+    /// Whether statements inside functions, procedures and triggers are recorded.
+    pub sub_statements: bool,
+}
+
+impl Options {
+    /// What is recorded besides statements and sessions, as bits of [`feature`].
+    fn features(&self) -> u32 {
+        let bit = |on, bit| if on { bit } else { 0 };
+        bit(self.parameters, feature::PARAMETERS)
+            | bit(self.objects, feature::OBJECTS)
+            | bit(self.sub_statements, feature::SUB_STATEMENTS)
+    }
 }
 
 impl Default for Options {
@@ -135,6 +163,10 @@ impl Default for Options {
         Self {
             ring_bytes: RING_BYTES_DEFAULT,
             text_max: TEXT_MAX_DEFAULT,
+            parameters: true,
+            parameter_max: PARAMETER_MAX_DEFAULT,
+            objects: true,
+            sub_statements: false,
         }
     }
 }
@@ -170,7 +202,7 @@ impl Drops {
 pub struct Capture {
     ebpf: Ebpf,
     targets: Array<MapData, TargetValue>,
-    text_max: u32,
+    options: Options,
     attached: BTreeMap<u32, Vec<(&'static str, UProbeLinkId)>>,
 }
 
@@ -225,7 +257,7 @@ impl Capture {
         let capture = Self {
             ebpf,
             targets,
-            text_max: options.text_max,
+            options,
             attached: BTreeMap::new(),
         };
         Ok((capture, ring, drops))
@@ -242,7 +274,9 @@ impl Capture {
             .find(|index| !self.attached.contains_key(index))
             .ok_or(CaptureError::TooManyTargets)?;
         let mut target = resolved.target;
-        target.text_max = self.text_max;
+        target.text_max = self.options.text_max;
+        target.features = self.options.features();
+        target.parameter_max = self.options.parameter_max;
         target.mysql.commands = command_mask();
         self.targets
             .set(index, TargetValue(target), 0)
@@ -264,7 +298,9 @@ impl Capture {
         resolved: &Resolved,
     ) -> Result<(), CaptureError> {
         let mut links = Vec::new();
-        for found in &resolved.hooks {
+        let features = self.options.features();
+        let wanted = |hook: &&Hook| hook.feature == 0 || hook.feature & features != 0;
+        for found in resolved.hooks.iter().filter(wanted) {
             let Some((_, name)) = PROGRAMS.iter().find(|(id, _)| *id == found.id) else {
                 continue;
             };

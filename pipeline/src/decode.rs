@@ -9,7 +9,10 @@ mod tests;
 
 use capture_common::{
     ids::kind,
-    record::{Begin, End, Header, NAME_MAX, NAMES, NO_NAME, Session, Text},
+    record::{
+        Begin, End, Header, NAME_MAX, NAMES, NO_NAME, OBJECT_NAMES, Object, Parameters, Session,
+        SubBegin, SubEnd, Text, Value,
+    },
 };
 
 /// One record of the ring.
@@ -33,6 +36,16 @@ pub enum Record<'a> {
     Connect(Header),
     /// A session that had begun ends.
     Disconnect(Header),
+    /// Bind values, in the form of the server.
+    Parameters(Parameters, &'a [u8]),
+    /// The first bytes of one bind value.
+    Value(Value, &'a [u8]),
+    /// A table that was touched: its schema (database) and name.
+    Object(Object, [&'a [u8]; 2]),
+    /// A statement begins inside another; the first bytes of its text.
+    SubBegin(SubBegin, &'a [u8]),
+    /// A statement inside another ended; the error message.
+    SubEnd(SubEnd, &'a [u8]),
 }
 
 /// Why bytes are not a record.
@@ -63,6 +76,11 @@ impl Record<'_> {
             Self::Begin(begin, _) => &begin.header,
             Self::Text(text, _) => &text.header,
             Self::End(end, _) | Self::Failure(end, _) => &end.header,
+            Self::Parameters(parameters, _) => &parameters.header,
+            Self::Value(value, _) => &value.header,
+            Self::Object(object, _) => &object.header,
+            Self::SubBegin(begin, _) => &begin.header,
+            Self::SubEnd(end, _) => &end.header,
             Self::SessionEnd(header)
             | Self::CommandEnd(header)
             | Self::Connect(header)
@@ -131,6 +149,62 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, DecodeError> {
         kind::COMMAND_END => Record::CommandEnd(header),
         kind::CONNECT => Record::Connect(header),
         kind::DISCONNECT => Record::Disconnect(header),
+        kind::PARAMETERS => {
+            let parameters = Parameters {
+                header,
+                form: fields.u32()?,
+                count: fields.u32()?,
+                len: fields.u64()?,
+            };
+            Record::Parameters(parameters, fields.data(header.data_len)?)
+        }
+        kind::VALUE => {
+            let value = Value {
+                header,
+                index: fields.u32()?,
+                kind: fields.u32()?,
+                len: fields.u64()?,
+            };
+            Record::Value(value, fields.data(header.data_len)?)
+        }
+        kind::OBJECT => {
+            let object = Object {
+                header,
+                access: fields.u32()?,
+                name_at: fields.u32()?,
+                schema: fields.u32()?,
+                reserved: fields.u32()?,
+                inserted: fields.u64()?,
+                updated: fields.u64()?,
+                deleted: fields.u64()?,
+            };
+            let names = object_names(&object, fields.data(header.data_len)?)?;
+            Record::Object(object, names)
+        }
+        kind::SUB_BEGIN => {
+            let begin = SubBegin {
+                header,
+                text_len: fields.u64()?,
+                depth: fields.u32()?,
+                location: fields.i32()?,
+                length: fields.i32()?,
+                reserved: fields.u32()?,
+            };
+            Record::SubBegin(begin, fields.data(header.data_len)?)
+        }
+        kind::SUB_END => {
+            let end = SubEnd {
+                header,
+                depth: fields.u32()?,
+                outcome: fields.u32()?,
+                code: fields.u32()?,
+                reserved: fields.u32()?,
+                sqlstate: fields.take()?,
+                rows: fields.u64()?,
+                rows_sent: fields.u64()?,
+            };
+            Record::SubEnd(end, fields.data(header.data_len)?)
+        }
         other => return Err(DecodeError::Kind(other)),
     };
     Ok(record)
@@ -183,6 +257,25 @@ fn names<'a>(session: &Session, slots: &'a [u8]) -> Result<[Option<&'a [u8]>; NA
         }
     }
     Ok(names)
+}
+
+/// Schema and name, each without the NUL behind it.
+fn object_names<'a>(object: &Object, data: &'a [u8]) -> Result<[&'a [u8]; 2], DecodeError> {
+    if data.len() != OBJECT_NAMES {
+        return Err(DecodeError::Length(object.header.data_len));
+    }
+    let terminated = |bytes: &'a [u8]| {
+        let end = bytes.iter().position(|byte| *byte == 0);
+        &bytes[..end.unwrap_or(bytes.len())]
+    };
+    let schema = terminated(data);
+    let name_at = match usize::try_from(object.name_at) {
+        Ok(0) => schema.len() + 1,
+        Ok(at) => at,
+        Err(_) => return Err(DecodeError::Length(object.name_at)),
+    };
+    let name = data.get(name_at..).map(terminated);
+    Ok([schema, name.ok_or(DecodeError::Length(object.name_at))?])
 }
 
 /// The fields of a record, one behind the other.

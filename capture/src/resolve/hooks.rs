@@ -31,6 +31,8 @@ pub struct Hook {
     pub cheap: bool,
     /// Whether nothing can be recorded without it.
     pub required: bool,
+    /// What it is probed for, a bit of [`capture_common::ids::feature`]; 0 when always.
+    pub feature: u32,
     /// Size of the function in bytes, 0 when the symbol does not say.
     pub size: u64,
     /// Addresses of direct calls and jumps to it.
@@ -55,6 +57,8 @@ struct Wanted {
     /// A whole symbol, or with `*` at its end the beginning of one.
     symbols: &'static [&'static str],
     required: bool,
+    /// What it is for; 0 when always probed.
+    feature: u32,
 }
 
 const POSTGRES: [Wanted; 5] = [
@@ -63,30 +67,35 @@ const POSTGRES: [Wanted; 5] = [
         name: "PortalRun",
         symbols: &["PortalRun"],
         required: true,
+        feature: 0,
     },
     Wanted {
         id: hook::PG_END_COMMAND,
         name: "EndCommand",
         symbols: &["EndCommand"],
         required: true,
+        feature: 0,
     },
     Wanted {
         id: hook::PG_EMIT_ERROR,
         name: "EmitErrorReport",
         symbols: &["EmitErrorReport"],
         required: true,
+        feature: 0,
     },
     Wanted {
         id: hook::PG_NULL_COMMAND,
         name: "NullCommand",
         symbols: &["NullCommand"],
         required: false,
+        feature: 0,
     },
     Wanted {
         id: hook::PG_CONNECT,
         name: "BeginReportingGUCOptions",
         symbols: &["BeginReportingGUCOptions"],
         required: false,
+        feature: 0,
     },
 ];
 
@@ -101,12 +110,14 @@ const MYSQL: [Wanted; 5] = [
         name: "dispatch_command",
         symbols: &[MARIADB_DISPATCH, MYSQL_DISPATCH],
         required: true,
+        feature: 0,
     },
     Wanted {
         id: hook::MY_STATEMENT_END,
         name: "log_slow_statement",
         symbols: &["_Z18log_slow_statementP3THD"],
         required: true,
+        feature: 0,
     },
     Wanted {
         id: hook::MY_SEND_ERROR,
@@ -116,18 +127,21 @@ const MYSQL: [Wanted; 5] = [
             "_ZN16Protocol_classic10send_errorEjPKcS1_",
         ],
         required: false,
+        feature: 0,
     },
     Wanted {
         id: hook::MY_CONNECT,
         name: "connect",
         symbols: &["_Z28prepare_new_connection_stateP3THD"],
         required: false,
+        feature: 0,
     },
     Wanted {
         id: hook::MY_DISCONNECT,
         name: "end_connection",
         symbols: &["_Z14end_connectionP3THD"],
         required: false,
+        feature: 0,
     },
 ];
 
@@ -190,6 +204,7 @@ fn place(image: &Image, want: &Wanted, symbol: &str, at: Symbol) -> Option<Hook>
         first_instruction: describe(&first),
         cheap: matches!(first.mnemonic(), Mnemonic::Push | Mnemonic::Nop),
         required: want.required,
+        feature: want.feature,
         size: at.size,
         call_sites: Vec::new(),
         pointers: image.pointers_to(at.address),

@@ -94,7 +94,7 @@ pub struct Resolved {
     pub engine: Engine,
     /// Its version as its vendor writes it, such as `15.18`.
     pub version: Option<String>,
-    /// For the `TARGETS` map; `text_max` is 0, for the caller to fill in.
+    /// For the `TARGETS` map; limits and features are 0, for the caller to fill in.
     pub target: Target,
     /// The functions to probe.
     pub hooks: Vec<Hook>,
@@ -166,6 +166,8 @@ pub fn resolve(image: &Image) -> Result<Resolved, ResolveError> {
     let mut target = Target {
         engine: engine.id(),
         text_max: 0,
+        features: 0,
+        parameter_max: 0,
         hook_address: [NO_ADDRESS; hook::MAX],
         postgres: NO_POSTGRES,
         mysql: NO_MYSQL,

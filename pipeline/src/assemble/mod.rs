@@ -5,9 +5,12 @@
 //! concurrent sessions never mix. Pure: clocks are handed in, nothing is read or written.
 
 mod command;
+mod details;
 mod identity;
 mod message;
 mod mysql;
+mod objects;
+mod parameters;
 mod postgres;
 mod row;
 #[cfg(test)]
@@ -27,7 +30,12 @@ use crate::{
     decode::Record,
     flow::{Dialect, Event, Kind, Session, Status},
 };
+use details::Details;
 use message::Message;
+use parameters::Bound;
+
+/// Bytes of one bind value that are stored, unless told otherwise.
+pub const PARAMETER_MAX_DEFAULT: usize = 1024;
 
 /// What is known about one watched server binary.
 #[derive(Debug, Clone)]
@@ -107,6 +115,7 @@ struct Thread {
     connected_us: Option<i64>,
     message: Option<Message>,
     open: Option<Open>,
+    details: Details,
 }
 
 impl Thread {
@@ -136,6 +145,8 @@ impl Assembler {
             clock,
             targets: BTreeMap::new(),
             nearest: BTreeMap::new(),
+            parameter_max: PARAMETER_MAX_DEFAULT,
+            subs_lost: 0,
         };
         Self {
             rows,
@@ -151,6 +162,16 @@ impl Assembler {
     /// Sets the clocks; records are dated by the last ones set.
     pub fn set_clock(&mut self, clock: Clock) {
         self.rows.clock = clock;
+    }
+
+    /// Sets how many bytes of one bind value are stored.
+    pub fn set_parameter_max(&mut self, bytes: usize) {
+        self.rows.parameter_max = bytes;
+    }
+
+    /// How many statements inside others were not kept since the last call, for want of room.
+    pub fn take_subs_lost(&mut self) -> i64 {
+        std::mem::take(&mut self.rows.subs_lost)
     }
 
     /// The next row's number, taken.
@@ -195,6 +216,10 @@ struct Rows {
     targets: BTreeMap<u32, Target>,
     /// By target and command: the least stack that an end from within was away from the command.
     nearest: BTreeMap<(u32, u32), u32>,
+    /// Bytes of one bind value at most.
+    parameter_max: usize,
+    /// Statements inside others that were not kept, since the last look.
+    subs_lost: i64,
 }
 
 impl Rows {
@@ -235,6 +260,20 @@ impl Rows {
                 self.disconnected(thread, header, out);
             }
             Record::SessionEnd(_) | Record::CommandEnd(_) => self.close(thread, out),
+            Record::Parameters(parameters, data) => {
+                thread.details.bound = Some(Bound::new(parameters, data));
+            }
+            Record::Value(value, data) => {
+                if let Some(bound) = &mut thread.details.bound {
+                    bound.add(value, data);
+                }
+            }
+            Record::Object(object, names) => thread.details.objects.add(object, names),
+            Record::SubBegin(begin, data) => {
+                let facts = thread.facts.as_ref();
+                self.sub_begin(&mut thread.details, facts, begin, data);
+            }
+            Record::SubEnd(end, data) => self.sub_end(&mut thread.details, end, data),
         }
     }
 
@@ -391,7 +430,7 @@ impl Rows {
         let mut event = self.query(open.facts.as_ref(), open.time_us, name);
         event.status = status;
         event.text = thread.message.as_mut().and_then(Message::rest);
-        self.push(thread, event, out);
+        self.push_statement(thread, event, out);
     }
 
     /// A numbered row of a statement.
@@ -415,6 +454,18 @@ impl Rows {
         let mut event = Event::new(self.take_seq(), time_us, kind, command);
         event.session = facts.cloned();
         event
+    }
+
+    /// Adds the row of a statement that is over, with what is known of it, and the rows of those that
+    /// ran inside it.
+    fn push_statement(&mut self, thread: &mut Thread, mut event: Event, out: &mut Vec<Event>) {
+        thread.details.complete(&mut event, self.parameter_max);
+        let mut details = std::mem::take(&mut thread.details);
+        self.subs_lost += std::mem::take(&mut details.subs_lost);
+        self.push(thread, event, out);
+        if let Some(parent) = out.last().cloned().filter(|_| details.has_subs()) {
+            details.take_subs(&parent, || self.take_seq(), out);
+        }
     }
 
     /// Adds a row, as the first or a further one of its message.

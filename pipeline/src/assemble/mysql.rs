@@ -103,7 +103,7 @@ impl Rows {
             outcome::OK => event.rows_affected = row::count(end.rows),
             _ => {}
         }
-        self.push(thread, event, out);
+        self.push_statement(thread, event, out);
     }
 
     /// A command that runs no SQL is over, and no error was reported: it went well. When it ended was
@@ -122,7 +122,7 @@ impl Rows {
             .as_mut()
             .filter(|message| !message.is_empty())
             .and_then(Message::rest);
-        self.push(thread, event, out);
+        self.push_statement(thread, event, out);
     }
 
     pub(super) fn mysql_failure(
@@ -142,16 +142,20 @@ impl Rows {
         };
         let mut event = self.event(thread.facts.as_ref(), time_us, kind, name);
         error(&mut event, end, data);
-        self.push(thread, event, out);
+        self.push_statement(thread, event, out);
     }
 }
 
 fn error(event: &mut Event, end: &End, data: &[u8]) {
     event.status = Status::Error;
     event.status_code = Some(end.code.to_string());
-    let state = end.sqlstate.get(..5).unwrap_or_default();
-    if state.iter().all(u8::is_ascii_alphanumeric) {
-        event.sqlstate = Some(String::from_utf8_lossy(state).into_owned());
-    }
+    event.sqlstate = sqlstate(end.sqlstate);
     event.error_message = row::message(data);
+}
+
+/// SQLSTATE as the server keeps it: five characters and NUL.
+pub(super) fn sqlstate(bytes: [u8; 8]) -> Option<String> {
+    let state = bytes.get(..5)?;
+    let valid = state.iter().all(u8::is_ascii_alphanumeric);
+    valid.then(|| String::from_utf8_lossy(state).into_owned())
 }

@@ -38,7 +38,7 @@ pub(super) fn session_id(start: u64, pid: u64) -> String {
 }
 
 /// Five characters of six bits each (`PGSIXBIT`, utils/elog.h).
-fn sqlstate(packed: u32) -> String {
+pub(super) fn sqlstate(packed: u32) -> String {
     (0..5)
         .map(|place| char::from(b'0' + u8::try_from(packed >> (6 * place) & 0x3f).unwrap_or(0)))
         .collect()
@@ -92,7 +92,7 @@ impl Rows {
             rows(&mut event, &tag, processed, text.as_ref());
         }
         event.text = text;
-        self.push(thread, event, out);
+        self.push_statement(thread, event, out);
     }
 
     pub(super) fn postgres_failure(
@@ -142,7 +142,7 @@ impl Rows {
         } else if event.text.is_none() {
             event.text = Some(Text::default());
         }
-        self.push(thread, event, out);
+        self.push_statement(thread, event, out);
     }
 
     /// A portal that stopped at its row limit: by the protocol, exactly that many rows were sent.
@@ -156,7 +156,7 @@ impl Rows {
         event.rows_returned = row::count(open.begin.row_limit);
         // When it stopped was not seen, so it has no duration.
         event.text = text;
-        self.push(thread, event, out);
+        self.push_statement(thread, event, out);
     }
 
     /// Command tag and rows processed.

@@ -21,6 +21,18 @@ pub struct Args {
     /// Size of the ring between kernel and recorder, a power of two
     #[arg(long, value_name = "BYTES", value_parser = ring_bytes, default_value_t = RING_BYTES_DEFAULT)]
     ring_bytes: u32,
+
+    /// Leave out bind values
+    #[arg(long)]
+    no_parameters: bool,
+
+    /// Leave out the tables that each statement touches
+    #[arg(long)]
+    no_objects: bool,
+
+    /// Record the statements inside functions, procedures and triggers, too
+    #[arg(long)]
+    sub_statements: bool,
 }
 
 /// Runs the command.
@@ -31,8 +43,14 @@ pub struct Args {
 pub fn run(args: Args, dir: PathBuf) -> anyhow::Result<()> {
     let options = Options {
         servers: args.servers,
-        query_bytes_max: args.max_query_bytes,
-        ring_bytes: args.ring_bytes,
+        capture: capture::attach::Options {
+            ring_bytes: args.ring_bytes,
+            text_max: args.max_query_bytes,
+            parameters: !args.no_parameters,
+            objects: !args.no_objects,
+            sub_statements: args.sub_statements,
+            ..capture::attach::Options::default()
+        },
         ..Options::new(dir)
     };
     record::run(&options, |servers| {

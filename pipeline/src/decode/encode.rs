@@ -3,7 +3,10 @@
 //! Takes a record, gives the bytes that the kernel half would write, less the unused end of their size
 //! class. It writes the header as it is, so a wrong length in it stays wrong.
 
-use capture_common::record::{Begin, End, Header, NAME_MAX, NAMES, Session, Text};
+use capture_common::record::{
+    Begin, End, Header, NAME_MAX, NAMES, OBJECT_NAMES, Object, Parameters, Session, SubBegin,
+    SubEnd, Text, Value,
+};
 
 use super::Record;
 
@@ -23,6 +26,23 @@ impl Record<'_> {
             }
             Self::End(fields, data) | Self::Failure(fields, data) => {
                 end(fields, out);
+                out.extend_from_slice(data);
+            }
+            Self::Parameters(fields, data) => {
+                parameters(fields, out);
+                out.extend_from_slice(data);
+            }
+            Self::Value(fields, data) => {
+                value(fields, out);
+                out.extend_from_slice(data);
+            }
+            Self::Object(fields, names) => object(fields, names, out),
+            Self::SubBegin(fields, data) => {
+                sub_begin(fields, out);
+                out.extend_from_slice(data);
+            }
+            Self::SubEnd(fields, data) => {
+                sub_end(fields, out);
                 out.extend_from_slice(data);
             }
             Self::SessionEnd(_) | Self::CommandEnd(_) | Self::Connect(_) | Self::Disconnect(_) => {}
@@ -86,4 +106,57 @@ fn end(end: &End, out: &mut Vec<u8>) {
     out.extend_from_slice(&end.piece_len.to_ne_bytes());
     out.extend_from_slice(&end.message_call.to_ne_bytes());
     out.extend_from_slice(&end.statement_start.to_ne_bytes());
+}
+
+fn parameters(parameters: &Parameters, out: &mut Vec<u8>) {
+    out.extend_from_slice(&parameters.form.to_ne_bytes());
+    out.extend_from_slice(&parameters.count.to_ne_bytes());
+    out.extend_from_slice(&parameters.len.to_ne_bytes());
+}
+
+fn value(value: &Value, out: &mut Vec<u8>) {
+    out.extend_from_slice(&value.index.to_ne_bytes());
+    out.extend_from_slice(&value.kind.to_ne_bytes());
+    out.extend_from_slice(&value.len.to_ne_bytes());
+}
+
+fn object(object: &Object, names: &[&[u8]; 2], out: &mut Vec<u8>) {
+    out.extend_from_slice(&object.access.to_ne_bytes());
+    out.extend_from_slice(&object.name_at.to_ne_bytes());
+    out.extend_from_slice(&object.schema.to_ne_bytes());
+    out.extend_from_slice(&object.reserved.to_ne_bytes());
+    out.extend_from_slice(&object.inserted.to_ne_bytes());
+    out.extend_from_slice(&object.updated.to_ne_bytes());
+    out.extend_from_slice(&object.deleted.to_ne_bytes());
+    let [schema, name] = names;
+    let name_at = match usize::try_from(object.name_at) {
+        Ok(0) | Err(_) => schema.len() + 1,
+        Ok(at) => at,
+    };
+    let mut slot = [0; OBJECT_NAMES];
+    for (to, from) in slot.iter_mut().zip(*schema) {
+        *to = *from;
+    }
+    for (to, from) in slot.iter_mut().skip(name_at).zip(*name) {
+        *to = *from;
+    }
+    out.extend_from_slice(&slot);
+}
+
+fn sub_begin(begin: &SubBegin, out: &mut Vec<u8>) {
+    out.extend_from_slice(&begin.text_len.to_ne_bytes());
+    out.extend_from_slice(&begin.depth.to_ne_bytes());
+    out.extend_from_slice(&begin.location.to_ne_bytes());
+    out.extend_from_slice(&begin.length.to_ne_bytes());
+    out.extend_from_slice(&begin.reserved.to_ne_bytes());
+}
+
+fn sub_end(end: &SubEnd, out: &mut Vec<u8>) {
+    out.extend_from_slice(&end.depth.to_ne_bytes());
+    out.extend_from_slice(&end.outcome.to_ne_bytes());
+    out.extend_from_slice(&end.code.to_ne_bytes());
+    out.extend_from_slice(&end.reserved.to_ne_bytes());
+    out.extend_from_slice(&end.sqlstate);
+    out.extend_from_slice(&end.rows.to_ne_bytes());
+    out.extend_from_slice(&end.rows_sent.to_ne_bytes());
 }

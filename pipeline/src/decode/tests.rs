@@ -4,7 +4,10 @@ use std::mem::offset_of;
 
 use capture_common::{
     ids::kind,
-    record::{Begin, End, Header, NAME_MAX, NAMES, NO_NAME, Session, Text},
+    record::{
+        Begin, End, Header, NAME_MAX, NAMES, NO_NAME, OBJECT_NAMES, Object, Parameters, Session,
+        SubBegin, SubEnd, Text, Value,
+    },
 };
 use proptest::prelude::*;
 
@@ -104,6 +107,42 @@ impl Raw for End {
     }
 }
 
+impl Raw for Parameters {
+    fn raw(&self) -> Vec<u8> {
+        image!(self, Parameters, header, form, count, len)
+    }
+}
+
+impl Raw for Value {
+    fn raw(&self) -> Vec<u8> {
+        image!(self, Value, header, index, kind, len)
+    }
+}
+
+impl Raw for Object {
+    fn raw(&self) -> Vec<u8> {
+        image!(
+            self, Object, header, access, name_at, schema, reserved, inserted, updated, deleted
+        )
+    }
+}
+
+impl Raw for SubBegin {
+    fn raw(&self) -> Vec<u8> {
+        image!(
+            self, SubBegin, header, text_len, depth, location, length, reserved
+        )
+    }
+}
+
+impl Raw for SubEnd {
+    fn raw(&self) -> Vec<u8> {
+        image!(
+            self, SubEnd, header, depth, outcome, code, reserved, sqlstate, rows, rows_sent
+        )
+    }
+}
+
 fn header(kind: u16, data_len: usize) -> Header {
     Header {
         kind,
@@ -155,6 +194,69 @@ fn end(kind: u16, data: &[u8]) -> End {
         piece_len: 0xc1c2_c3c4_c5c6_c7c8,
         message_call: 0xd1d2_d3d4_d5d6_d7d8,
         statement_start: -0x2122_2324_2526_2728,
+    }
+}
+
+fn parameters(data: &[u8]) -> Parameters {
+    Parameters {
+        header: header(kind::PARAMETERS, data.len()),
+        form: 0x5152_5354,
+        count: 0x6162_6364,
+        len: 0x7172_7374_7576_7778,
+    }
+}
+
+fn value(data: &[u8]) -> Value {
+    Value {
+        header: header(kind::VALUE, data.len()),
+        index: 0x5152_5354,
+        kind: 0x6162_6364,
+        len: 0x7172_7374_7576_7778,
+    }
+}
+
+fn object(name_at: u32) -> Object {
+    Object {
+        header: header(kind::OBJECT, OBJECT_NAMES),
+        access: 0x5152_5354,
+        name_at,
+        schema: 0x6162_6364,
+        reserved: 0x7172_7374,
+        inserted: 0x8182_8384_8586_8788,
+        updated: 0x9192_9394_9596_9798,
+        deleted: 0xa1a2_a3a4_a5a6_a7a8,
+    }
+}
+
+/// The names of an `OBJECT` record: `public` and, `at` that place, `users`.
+fn names(at: usize) -> Vec<u8> {
+    let mut names = vec![0; OBJECT_NAMES];
+    names[..6].copy_from_slice(b"public");
+    names[at..at + 5].copy_from_slice(b"users");
+    names
+}
+
+fn sub_begin(data: &[u8]) -> SubBegin {
+    SubBegin {
+        header: header(kind::SUB_BEGIN, data.len()),
+        text_len: 0x5152_5354_5556_5758,
+        depth: 0x6162_6364,
+        location: -0x3132_3334,
+        length: 0x4142_4344,
+        reserved: 0x7172_7374,
+    }
+}
+
+fn sub_end(data: &[u8]) -> SubEnd {
+    SubEnd {
+        header: header(kind::SUB_END, data.len()),
+        depth: 0x6162_6364,
+        outcome: 0x5152_5354,
+        code: 0x8182_8384,
+        reserved: 0x7172_7374,
+        sqlstate: *b"42S02\0xy",
+        rows: 0x9192_9394_9596_9798,
+        rows_sent: 0xa1a2_a3a4_a5a6_a7a8,
     }
 }
 
@@ -217,6 +319,30 @@ fn samples() -> Vec<(Vec<u8>, Record<'static>)> {
         (over.raw(), Record::CommandEnd(over)),
         (came.raw(), Record::Connect(came)),
         (went.raw(), Record::Disconnect(went)),
+        (
+            behind(parameters(b"p").raw(), b"p"),
+            Record::Parameters(parameters(b"p"), b"p"),
+        ),
+        (
+            behind(value(b"v").raw(), b"v"),
+            Record::Value(value(b"v"), b"v"),
+        ),
+        (
+            behind(object(0).raw(), &names(7)),
+            Record::Object(object(0), [b"public", b"users"]),
+        ),
+        (
+            behind(object(64).raw(), &names(64)),
+            Record::Object(object(64), [b"public", b"users"]),
+        ),
+        (
+            behind(sub_begin(select).raw(), select),
+            Record::SubBegin(sub_begin(select), select),
+        ),
+        (
+            behind(sub_end(message).raw(), message),
+            Record::SubEnd(sub_end(message), message),
+        ),
     ]
 }
 
@@ -252,6 +378,11 @@ fn less_than_the_whole_is_an_error() {
             Record::Begin(..) => size_of::<Begin>(),
             Record::Text(..) => size_of::<Text>(),
             Record::End(..) | Record::Failure(..) => size_of::<End>(),
+            Record::Parameters(..) => size_of::<Parameters>(),
+            Record::Value(..) => size_of::<Value>(),
+            Record::Object(..) => size_of::<Object>(),
+            Record::SubBegin(..) => size_of::<SubBegin>(),
+            Record::SubEnd(..) => size_of::<SubEnd>(),
             Record::SessionEnd(_)
             | Record::CommandEnd(_)
             | Record::Connect(_)
@@ -289,6 +420,11 @@ fn unknown_kinds() {
         kind::COMMAND_END,
         kind::CONNECT,
         kind::DISCONNECT,
+        kind::PARAMETERS,
+        kind::VALUE,
+        kind::OBJECT,
+        kind::SUB_BEGIN,
+        kind::SUB_END,
     ];
     for unknown in (0..=u16::MAX).filter(|number| !known.contains(number)) {
         let mut bytes = header(unknown, 0).raw();
@@ -365,7 +501,7 @@ proptest! {
             let mut encoded = Vec::new();
             record.encode(&mut encoded);
             prop_assert_eq!(decode(&encoded), Ok(record.clone()));
-            if !matches!(record, Record::Session(..)) {
+            if !matches!(record, Record::Session(..) | Record::Object(..)) {
                 prop_assert!(bytes.starts_with(&encoded));
             }
         }

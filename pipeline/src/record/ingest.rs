@@ -35,8 +35,10 @@ const RETRY_WAIT: Duration = Duration::from_secs(1);
 /// How often a batch is tried again once recording is to end.
 const TRIES_AT_STOP: u32 = 5;
 
-/// The reason of a loss that is noticed here.
+/// The reasons of a loss that is noticed here.
 const UNREADABLE_RECORD: &str = "unreadable_record";
+/// More statements ran inside one than are kept of one.
+const SUB_STATEMENTS: &str = "sub_statements";
 
 /// Why ingest ended before it was told to.
 #[derive(Debug, thiserror::Error)]
@@ -199,7 +201,10 @@ impl Ingest {
                     i64::try_from(count.wrapping_sub(before)).unwrap_or(i64::MAX),
                 )
             })
-            .chain([(UNREADABLE_RECORD, std::mem::take(&mut self.unreadable))])
+            .chain([
+                (UNREADABLE_RECORD, std::mem::take(&mut self.unreadable)),
+                (SUB_STATEMENTS, self.assembler.take_subs_lost()),
+            ])
             .filter(|(_, count)| *count > 0)
             .collect();
         for (reason, count) in lost {

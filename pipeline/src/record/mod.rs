@@ -21,8 +21,6 @@ pub use supervise::{RecordError, run};
 
 use std::{path::PathBuf, time::Duration};
 
-use capture::attach::{RING_BYTES_DEFAULT, TEXT_MAX_DEFAULT};
-
 /// How often running processes are looked through for servers.
 pub const SCAN_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -33,10 +31,8 @@ pub struct Options {
     pub dir: PathBuf,
     /// Names, process ids or paths of the servers to record; every server when empty.
     pub servers: Vec<String>,
-    /// Most bytes recorded of one statement.
-    pub query_bytes_max: u32,
-    /// Size of the ring.
-    pub ring_bytes: u32,
+    /// What the kernel half records, and how much of it.
+    pub capture: capture::attach::Options,
     /// How to store.
     pub store: crate::store::Options,
 }
@@ -48,8 +44,7 @@ impl Options {
         Self {
             dir,
             servers: Vec::new(),
-            query_bytes_max: TEXT_MAX_DEFAULT,
-            ring_bytes: RING_BYTES_DEFAULT,
+            capture: capture::attach::Options::default(),
             store: crate::store::Options::default(),
         }
     }

@@ -79,10 +79,7 @@ impl RecordError {
 /// When recording cannot start, or cannot go on.
 pub fn run(options: &Options, ready: impl FnOnce(usize)) -> Result<(), RecordError> {
     let store = Store::open(&options.dir, options.store, now_us())?;
-    let (capture, ring, drops) = Capture::load(capture::attach::Options {
-        ring_bytes: options.ring_bytes,
-        text_max: options.query_bytes_max,
-    })?;
+    let (capture, ring, drops) = Capture::load(options.capture)?;
     let boot = boot_id().map_err(system("read the boot id"))?;
     let ring_id = format!("{boot}/{}", now_us());
     let host_name = host_name().map_err(system("read the host name"))?;
