@@ -106,8 +106,8 @@ pub const COLUMNS: &[Column] = &[
     ),
     column(
         "objects",
-        Type::Text,
-        "JSON list of the tables touched, with read, written and changed rows",
+        Type::Word,
+        "JSON list of the tables touched: name, read, written, and rows inserted, updated and deleted",
     ),
     column(
         "db_query_text",

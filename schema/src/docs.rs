@@ -78,6 +78,7 @@ This is version {VERSION} of the layout. Read the view `events`; the tables belo
   `printf(format, literal_1, ...)` is the exact text: up to {LITERAL_FIELDS} literals have a field each, up to
   {LITERALS_MAX} are a JSON list in `literals`. A text with more of them, an empty text, one that is not UTF-8, and any
   text of a new shape once the segment's dictionary is full, is whole in `query_text`.
+- `objects_<n>`: lists of touched tables, as long as the segment's dictionary takes them.
 - `statements`: each `fingerprint` with its normalised template, when it was first and last seen, and how often.
 - `ring`: up to which position of the kernel's ring the rows account for what was recorded.
 - `meta`: `schema_version` and who created the file, when.

@@ -4,9 +4,9 @@
 //!
 //! # Design
 //!
-//! Columns that SQLite has as one number (session, command, template) become dictionary arrays that
-//! share one list of keys: the number's place among those of the batch. So a row costs an integer for
-//! each of four dictionaries, and no word is hashed.
+//! Columns that SQLite has as one number (session, command, template, tables) become dictionary arrays
+//! that share one list of keys: the number's place among those of the batch. So a row costs an integer
+//! for each of five dictionaries, and no word is hashed.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -30,12 +30,13 @@ use super::CompactError;
 use super::rows::Fields;
 
 /// Columns that have a field of the same name, but say something else when it is NULL or a number.
-const NOT_PLAIN: [&str; 8] = [
+const NOT_PLAIN: [&str; 9] = [
     "seq",
     "time",
     "kind",
     "status",
     "message_seq",
+    "objects",
     "fingerprint",
     "class",
     "db_operation_name",
@@ -197,6 +198,7 @@ pub(super) struct Batch {
     commands: Keyed<Rc<str>>,
     sessions: Keyed<Rc<Vec<Value>>>,
     shapes: Keyed<Rc<Shape>>,
+    objects: Keyed<Rc<str>>,
     query_text: StringBuilder,
     query_raw: BinaryBuilder,
     plain: Vec<Plain>,
@@ -236,6 +238,14 @@ impl Batch {
 
     pub(super) fn no_shape(&mut self) {
         self.shapes.push_none();
+    }
+
+    /// The touched tables; without a number they are this row's alone.
+    pub(super) fn objects(&mut self, objects: Option<(Option<i64>, &Rc<str>)>) {
+        match objects {
+            Some((id, list)) => self.objects.push(id, list),
+            None => self.objects.push_none(),
+        }
     }
 
     pub(super) fn text(&mut self, text: Option<&str>) {
@@ -323,6 +333,12 @@ impl Batch {
             "command",
             self.commands
                 .words(&command_keys, |word| Some(word.as_ref()))?,
+        );
+        let object_keys = Int32Array::from(self.objects.keys.clone());
+        arrays.insert(
+            "objects",
+            self.objects
+                .words(&object_keys, |list| Some(list.as_ref()))?,
         );
         let of = |keys: Vec<i32>, words: &[&'static str]| {
             dictionary(

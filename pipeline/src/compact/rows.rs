@@ -120,6 +120,9 @@ struct Dictionaries<'c> {
     templates: HashMap<i64, Rc<Template>>,
     template: Statement<'c>,
     normalised: Statement<'c>,
+    /// The segment bounds this dictionary, too.
+    lists: HashMap<i64, Rc<str>>,
+    list: Statement<'c>,
 }
 
 impl<'c> Dictionaries<'c> {
@@ -144,6 +147,10 @@ impl<'c> Dictionaries<'c> {
             ))?,
             normalised: connection
                 .prepare("SELECT db_query_template FROM statements WHERE fingerprint = ?1")?,
+            lists: HashMap::new(),
+            list: connection.prepare(&format!(
+                "SELECT objects FROM objects_{segment_id} WHERE objects_id = ?1"
+            ))?,
         })
     }
 
@@ -177,6 +184,19 @@ impl<'c> Dictionaries<'c> {
             .get(&command_id)
             .ok_or_else(|| fields.dangling("command", command_id))?;
         batch.command(command_id, command);
+
+        let objects = match fields.integer(Field::ObjectsId)? {
+            Some(id) => Some((
+                Some(id),
+                self.list(id)
+                    .map_err(read)?
+                    .ok_or_else(|| fields.dangling("list of tables", id))?,
+            )),
+            None => fields
+                .text(Field::Objects)?
+                .map(|list| (None, Rc::from(list))),
+        };
+        batch.objects(objects.as_ref().map(|(id, list)| (*id, list)));
 
         let text = fields.text(Field::QueryText)?;
         if let Some(key) = fields.integer(Field::TemplateId)? {
@@ -270,6 +290,17 @@ impl<'c> Dictionaries<'c> {
             self.templates.insert(key, Rc::clone(template));
         }
         Ok(template)
+    }
+
+    fn list(&mut self, id: i64) -> rusqlite::Result<Option<Rc<str>>> {
+        if let Some(list) = self.lists.get(&id) {
+            return Ok(Some(Rc::clone(list)));
+        }
+        let list: Option<Rc<str>> = self.list.query_row([id], |row| row.get(0)).optional()?;
+        if let Some(list) = &list {
+            self.lists.insert(id, Rc::clone(list));
+        }
+        Ok(list)
     }
 }
 

@@ -6,6 +6,7 @@
 use rusqlite::{Connection, params};
 use schema::sqlite::{Field, LITERAL_FIELDS, LITERALS_MAX, insert_event, insert_template};
 
+use super::objects::Objects;
 use super::row::RowWriter;
 use super::segment::Segment;
 use super::sessions::{Commands, Sessions};
@@ -20,6 +21,7 @@ use crate::flow::{Dialect, Event, Text};
 #[derive(Debug)]
 pub(crate) struct Dictionaries {
     pub(crate) templates: Dictionary,
+    pub(crate) objects: Objects,
     pub(crate) sessions: Sessions,
     pub(crate) commands: Commands,
 }
@@ -28,6 +30,7 @@ pub(crate) struct Dictionaries {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Mark {
     template: i64,
+    objects: i64,
     session: i64,
     command: i64,
 }
@@ -36,6 +39,7 @@ impl Dictionaries {
     pub(crate) fn mark(&self) -> Mark {
         Mark {
             template: self.templates.next_id(),
+            objects: self.objects.mark(),
             session: self.sessions.mark(),
             command: self.commands.mark(),
         }
@@ -44,6 +48,7 @@ impl Dictionaries {
     /// Forgets what came since the mark.
     pub(crate) fn roll_back(&mut self, mark: Mark) {
         self.templates.roll_back(mark.template);
+        self.objects.truncate_to(mark.objects);
         self.sessions.truncate_to(mark.session);
         self.commands.truncate_to(mark.command);
     }
@@ -67,6 +72,13 @@ pub(crate) fn insert(
             .transpose()?;
         let command = dictionaries.commands.id(connection, event.command)?;
         facts(&mut row, event, session, command)?;
+        let objects = event.objects.as_deref();
+        let listed = objects
+            .map(|list| dictionaries.objects.id(connection, segment.id, list))
+            .transpose()?
+            .flatten();
+        row.integer(Field::ObjectsId, listed)?;
+        row.text(Field::Objects, objects.filter(|_| listed.is_none()))?;
         match &event.text {
             Some(text) => {
                 let (fingerprint, found) = statement_text(
@@ -121,7 +133,6 @@ fn facts(
     )?;
     row.integer(Field::ParentSeq, event.parent_seq)?;
     row.text(Field::Parameters, event.parameters.as_deref())?;
-    row.text(Field::Objects, event.objects.as_deref())?;
     row.text(Field::StatusCode, event.status_code.as_deref())?;
     row.text(Field::Sqlstate, event.sqlstate.as_deref())?;
     row.text(Field::ErrorMessage, event.error_message.as_deref())

@@ -14,6 +14,7 @@
 pub mod catalog;
 pub mod error;
 pub mod files;
+pub mod objects;
 pub mod reader;
 pub mod segment;
 
@@ -34,6 +35,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use self::error::{StoreError, sqlite};
 use self::event::Dictionaries;
 use self::files::FolderLock;
+use self::objects::Objects;
 use self::segment::Segment;
 use self::sessions::{Commands, Sessions};
 use crate::dedup::dictionary::{self, Dictionary};
@@ -62,6 +64,8 @@ pub struct Options {
     pub segment: segment::Limits,
     /// How many templates a segment's dictionary takes.
     pub dictionary: dictionary::Limits,
+    /// How many lists of touched tables a segment's dictionary takes.
+    pub objects: objects::Limits,
     /// How long the lock of another connection is waited for.
     pub busy_timeout: Duration,
 }
@@ -72,6 +76,7 @@ impl Default for Options {
             sync: Sync::default(),
             segment: segment::Limits::default(),
             dictionary: dictionary::Limits::default(),
+            objects: objects::Limits::default(),
             busy_timeout: BUSY_TIMEOUT,
         }
     }
@@ -127,6 +132,8 @@ impl Store {
             .map_err(sqlite(&path, failed))?;
         let dictionaries = Dictionaries {
             templates: resume::templates(&connection, &path, segment.id, options.dictionary)?,
+            objects: Objects::read(&connection, segment.id, options.objects)
+                .map_err(sqlite(&path, failed))?,
             sessions: Sessions::read(&connection).map_err(sqlite(&path, failed))?,
             commands: Commands::read(&connection).map_err(sqlite(&path, failed))?,
         };
@@ -290,6 +297,7 @@ impl Store {
         if segment.id != self.segment.id {
             self.dictionaries.templates =
                 Dictionary::new(self.options.dictionary, resume::FIRST_TEMPLATE);
+            self.dictionaries.objects = Objects::new(self.options.objects);
         }
         self.segment = segment;
     }

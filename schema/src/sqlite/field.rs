@@ -13,6 +13,7 @@ pub enum Field {
     SessionKey,
     CommandId,
     TemplateId,
+    ObjectsId,
     Literal1,
     Literal2,
     Literal3,
@@ -45,13 +46,14 @@ pub enum Field {
 
 impl Field {
     /// Every field, in order.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::Seq,
         Self::Time,
         Self::Kind,
         Self::SessionKey,
         Self::CommandId,
         Self::TemplateId,
+        Self::ObjectsId,
         Self::Literal1,
         Self::Literal2,
         Self::Literal3,
@@ -97,6 +99,7 @@ impl Field {
             Self::SessionKey => ("session_key", "INTEGER", "row of sessions"),
             Self::CommandId => ("command_id", "INTEGER NOT NULL", "row of commands"),
             Self::TemplateId => ("template_id", "INTEGER", "row of templates_<n>"),
+            Self::ObjectsId => ("objects_id", "INTEGER", "row of objects_<n>"),
             Self::Literal1 => ("literal_1", "TEXT", LITERAL),
             Self::Literal2 => ("literal_2", "TEXT", LITERAL),
             Self::Literal3 => ("literal_3", "TEXT", LITERAL),
@@ -134,7 +137,7 @@ impl Field {
                 "the exact bytes, where they are no text",
             ),
             Self::Parameters => ("parameters", "TEXT", ""),
-            Self::Objects => ("objects", "TEXT", ""),
+            Self::Objects => ("objects", "TEXT", "where there is no objects_id"),
             Self::StatusCode => ("status_code", "TEXT", ""),
             Self::Sqlstate => ("sqlstate", "TEXT", ""),
             Self::ErrorMessage => ("error_message", "TEXT", ""),

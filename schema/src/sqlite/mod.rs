@@ -12,7 +12,8 @@
 //!
 //! # Layout
 //!
-//! `events_<n>` holds one integer for what repeats (session, command, template) and the rest as it is.
+//! `events_<n>` holds one integer for what repeats (session, command, template, touched tables) and the
+//! rest as it is.
 //! A field that has a usual value is NULL then, since NULL, 0 and 1 take no byte.
 //!
 //! A statement's text is a row of `templates_<n>` and its literals. `format` is a `printf` format: the
@@ -133,12 +134,14 @@ pub fn create_segment(n: i64) -> String {
         "CREATE TABLE templates_{n}(
   template_id INTEGER PRIMARY KEY, dialect INTEGER NOT NULL, format TEXT NOT NULL, template TEXT,
   literal_count INTEGER NOT NULL, fingerprint TEXT NOT NULL, class TEXT, db_operation_name TEXT) STRICT;
+CREATE TABLE objects_{n}(objects_id INTEGER PRIMARY KEY, objects TEXT NOT NULL) STRICT;
 CREATE TABLE events_{n}({}) STRICT;
 CREATE VIEW rows_{n} AS SELECT {}
 FROM events_{n} e
 LEFT JOIN sessions s ON s.session_key = e.session_key
 LEFT JOIN commands c ON c.command_id = e.command_id
-LEFT JOIN templates_{n} t ON t.template_id = e.template_id;
+LEFT JOIN templates_{n} t ON t.template_id = e.template_id
+LEFT JOIN objects_{n} o ON o.objects_id = e.objects_id;
 ",
         fields.join(", "),
         selection()
@@ -210,6 +213,18 @@ pub fn select_templates(n: i64) -> String {
     )
 }
 
+/// Text of the statement that stores one list of tables in segment `n`: its number and the list.
+#[must_use]
+pub fn insert_objects(n: i64) -> String {
+    format!("INSERT INTO objects_{n} VALUES(?, ?)")
+}
+
+/// Text of the query that reads the lists of tables of segment `n`: number and list.
+#[must_use]
+pub fn select_objects(n: i64) -> String {
+    format!("SELECT objects_id, objects FROM objects_{n} ORDER BY objects_id")
+}
+
 /// Text of the statement that stores one session: the key, then [`SESSION_FIELDS`].
 #[must_use]
 pub fn insert_session() -> String {
@@ -254,6 +269,7 @@ fn expression(name: &str) -> String {
                 list.join(", ")
             )
         }
+        "objects" => "coalesce(o.objects, e.objects)".to_owned(),
         "db_query_raw" => "e.query_raw".to_owned(),
         "db_query_template" => "coalesce(t.template, t.format, \
                                 (SELECT st.db_query_template FROM statements st WHERE st.fingerprint = e.fingerprint))"

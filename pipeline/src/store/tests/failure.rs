@@ -12,6 +12,7 @@ fn batches() -> Vec<Batch> {
     let with = |seq: i64, user: &str, command: &'static str, text: &str| Event {
         session: Some(session(user, Dialect::Postgres)),
         command,
+        objects: Some(format!(r#"[{{"name":"{user}.t"}}]"#)),
         ..query(seq, text)
     };
     vec![
@@ -66,6 +67,7 @@ fn failed_batch_leaves_nothing_and_is_taken_again() {
         "BEFORE INSERT ON sessions WHEN new.db_user = 'carol'",
         "BEFORE INSERT ON commands WHEN new.command = 'fetch'",
         "BEFORE INSERT ON templates_1 WHEN new.template_id = 3",
+        "BEFORE INSERT ON objects_1 WHEN new.objects_id = 2",
         "BEFORE INSERT ON statements WHEN new.class = 'WRITE'",
         "BEFORE UPDATE ON statements",
         "BEFORE UPDATE ON segments",

@@ -5,6 +5,7 @@ use rusqlite::types::Value;
 
 use super::*;
 use crate::dedup::dictionary;
+use crate::store::objects;
 use crate::store::segment::Limits;
 
 #[derive(Debug, Clone)]
@@ -41,6 +42,8 @@ impl Model {
             .zip(rows)
             .map(|(seq, (user, shape, literal))| Event {
                 session: Some(session(&format!("user{user}"), Dialect::Postgres)),
+                // Fewer lists of tables than shapes, and more than the dictionary takes.
+                objects: (*shape > 0).then(|| format!(r#"[{{"name":"t{}"}}]"#, shape % 6)),
                 ..query(seq, format!("select {literal}, '{literal}%' from t{shape}"))
             });
         batch_to(events.collect(), self.position + 1 + rows.len() as u64)
@@ -54,6 +57,7 @@ impl Model {
                 Value::Integer(event.seq),
                 Value::Text(user),
                 Value::Text(text),
+                event.objects.clone().map_or(Value::Null, Value::Text),
             ]);
         }
         self.position = batch.ring.as_ref().unwrap().position;
@@ -74,6 +78,10 @@ fn tight() -> Options {
         dictionary: dictionary::Limits {
             templates: 6,
             ..dictionary::Limits::default()
+        },
+        objects: objects::Limits {
+            lists_max: 3,
+            ..objects::Limits::default()
         },
         ..options()
     }
@@ -107,7 +115,7 @@ fn check(dir: &Path, store: &Store, model: &Model) {
     assert_eq!(
         rows(
             dir,
-            "SELECT seq, db_user, db_query_text FROM events ORDER BY seq"
+            "SELECT seq, db_user, db_query_text, objects FROM events ORDER BY seq"
         ),
         model.rows
     );
@@ -128,6 +136,7 @@ fn check(dir: &Path, store: &Store, model: &Model) {
     );
     let n = store.segment_id();
     assert!(numbers(dir, &format!("SELECT count(*) FROM templates_{n}"))[0] <= 6);
+    assert!(numbers(dir, &format!("SELECT count(*) FROM objects_{n}"))[0] <= 3);
     let users: std::collections::BTreeSet<String> = model
         .rows
         .iter()
