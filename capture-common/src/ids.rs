@@ -117,6 +117,30 @@ pub mod hook {
     pub const MY_CONNECT: usize = 8;
     /// `end_connection`: a MariaDB or MySQL session ends that had begun.
     pub const MY_DISCONNECT: usize = 9;
+    /// `ExecInitScanTupleSlot`: a PostgreSQL plan starts to scan a relation.
+    pub const PG_SCAN: usize = 10;
+    /// `InitResultRelInfo`: a relation is opened for changes.
+    pub const PG_RESULT: usize = 11;
+    /// `pgstat_count_heap_insert`: rows were inserted.
+    pub const PG_INSERT: usize = 12;
+    /// `pgstat_count_heap_update`: a row was updated.
+    pub const PG_UPDATE: usize = 13;
+    /// `pgstat_count_heap_delete`: a row was deleted.
+    pub const PG_DELETE: usize = 14;
+    /// `BeginCopyTo`: a relation is copied out.
+    pub const PG_COPY_TO: usize = 15;
+    /// `get_namespace_oid`: a schema is looked up by its name.
+    pub const PG_SCHEMA: usize = 16;
+    /// `NamespaceCreate`: a schema is made.
+    pub const PG_SCHEMA_CREATE: usize = 17;
+    /// `RenameSchema`: a schema gets another name.
+    pub const PG_SCHEMA_RENAME: usize = 18;
+    /// `ExecutorRun`: a PostgreSQL plan is executed.
+    pub const PG_EXECUTOR_RUN: usize = 19;
+    /// `ExecutorFinish`: it was executed.
+    pub const PG_EXECUTOR_FINISH: usize = 36;
+    /// `ProcessUtility`: a PostgreSQL utility statement is executed.
+    pub const PG_UTILITY: usize = 37;
     /// How many there are room for.
     pub const MAX: usize = 40;
 }

@@ -53,6 +53,10 @@ pub struct PostgresLayout {
     pub errordata: u64,
     /// Static `errordata_stack_depth`: `int` index into it.
     pub errordata_depth: u64,
+    /// `PostmasterPid`: `pid_t`.
+    pub postmaster_pid: u64,
+    /// `MyDatabaseId`: `Oid`.
+    pub my_database: u64,
     /// `sizeof(ErrorData)`.
     pub errordata_size: u32,
     /// `ErrorData.sqlerrcode`: `int`, five characters of six bits.
@@ -67,6 +71,22 @@ pub struct PostgresLayout {
     pub port_database: u32,
     /// `Port.raddr.addr`: `struct sockaddr_storage`.
     pub port_remote: u32,
+    /// `PortalData.portalParams`: `ParamListInfo`.
+    pub portal_parameters: u32,
+    /// `PortalData.queryDesc`: `QueryDesc *`.
+    pub portal_query: u32,
+    /// `QueryDesc.estate`: `EState *`.
+    pub query_state: u32,
+    /// `ParamListInfoData.numParams`: `int`; the list follows at the next multiple of eight.
+    pub parameter_count: u32,
+    /// `ScanState.ss_currentRelation`: `Relation`.
+    pub scan_relation: u32,
+    /// `RelationData.rd_id`: `Oid`.
+    pub relation_oid: u32,
+    /// `RelationData.rd_rel`: `Form_pg_class`.
+    pub relation_class: u32,
+    /// `FormData_pg_class.relname`: 64 characters, with the schema's OID behind them.
+    pub class_name: u32,
     /// `PortalData.sourceText`: `char *`.
     pub portal_text: u32,
     /// `PortalData.stmts`: `List *` of `PlannedStmt *`.
@@ -130,8 +150,8 @@ pub struct MysqlLayout {
 }
 
 const _: () = {
-    assert!(size_of::<PostgresLayout>() == 7 * 8 + 12 * 4);
+    assert!(size_of::<PostgresLayout>() == 9 * 8 + 20 * 4);
     assert!(size_of::<MysqlLayout>() == 4 * 8 + 20 * 4);
-    assert!(size_of::<Target>() == 16 + 8 * hook::MAX + 104 + 112);
+    assert!(size_of::<Target>() == 16 + 8 * hook::MAX + 152 + 112);
     assert!(size_of::<Target>().is_multiple_of(8));
 };

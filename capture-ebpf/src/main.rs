@@ -12,6 +12,7 @@
 )]
 #![cfg_attr(target_arch = "bpf", no_std, no_main, feature(asm_experimental_arch))]
 
+mod bound;
 mod emit;
 mod hash;
 mod maps;
@@ -19,14 +20,16 @@ mod mysql;
 mod objects;
 mod postgres;
 mod read;
+mod relation;
 mod session;
 mod text;
 mod thread;
 
 use aya_ebpf::{
-    macros::{raw_tracepoint, uprobe},
-    programs::{ProbeContext, RawTracePointContext},
+    macros::{raw_tracepoint, uprobe, uretprobe},
+    programs::{ProbeContext, RawTracePointContext, RetProbeContext},
 };
+use capture_common::ids::hook;
 
 /// `PortalRun(Portal portal, long count, bool isTopLevel, ...)`
 #[uprobe(sleepable)]
@@ -60,6 +63,83 @@ fn pg_null_command(ctx: ProbeContext) -> u32 {
 #[uprobe(sleepable)]
 fn pg_connect(ctx: ProbeContext) -> u32 {
     postgres::connect(&ctx);
+    0
+}
+
+/// `ExecInitScanTupleSlot(EState *, ScanState *, TupleDesc, ...)`
+#[uprobe(sleepable)]
+fn pg_scan(ctx: ProbeContext) -> u32 {
+    relation::scan(&ctx);
+    0
+}
+
+/// `InitResultRelInfo(ResultRelInfo *, Relation, ...)`
+#[uprobe(sleepable)]
+fn pg_result(ctx: ProbeContext) -> u32 {
+    relation::result(&ctx);
+    0
+}
+
+/// `BeginCopyTo(ParseState *, Relation, ...)`
+#[uprobe(sleepable)]
+fn pg_copy_to(ctx: ProbeContext) -> u32 {
+    relation::copy_to(&ctx);
+    0
+}
+
+/// `pgstat_count_heap_insert(Relation, PgStat_Counter n)`
+#[uprobe(sleepable)]
+fn pg_insert(ctx: ProbeContext) -> u32 {
+    relation::count(&ctx, hook::PG_INSERT, relation::Count::Inserted);
+    0
+}
+
+/// `pgstat_count_heap_update(Relation, ...)`
+#[uprobe(sleepable)]
+fn pg_update(ctx: ProbeContext) -> u32 {
+    relation::count(&ctx, hook::PG_UPDATE, relation::Count::Updated);
+    0
+}
+
+/// `pgstat_count_heap_delete(Relation)`
+#[uprobe(sleepable)]
+fn pg_delete(ctx: ProbeContext) -> u32 {
+    relation::count(&ctx, hook::PG_DELETE, relation::Count::Deleted);
+    0
+}
+
+/// `get_namespace_oid(const char *name, bool missing_ok)`
+#[uprobe(sleepable)]
+fn pg_schema(ctx: ProbeContext) -> u32 {
+    relation::schema_asked(&ctx, hook::PG_SCHEMA, 0);
+    0
+}
+
+/// `Oid` of `get_namespace_oid` and `NamespaceCreate`
+#[uretprobe(sleepable)]
+fn pg_schema_return(ctx: RetProbeContext) -> u32 {
+    relation::schema_told(&ctx, false);
+    0
+}
+
+/// `NamespaceCreate(const char *name, Oid owner, bool is_temporary)`
+#[uprobe(sleepable)]
+fn pg_schema_create(ctx: ProbeContext) -> u32 {
+    relation::schema_asked(&ctx, hook::PG_SCHEMA_CREATE, 0);
+    0
+}
+
+/// `RenameSchema(const char *old, const char *new)`
+#[uprobe(sleepable)]
+fn pg_schema_rename(ctx: ProbeContext) -> u32 {
+    relation::schema_asked(&ctx, hook::PG_SCHEMA_RENAME, 1);
+    0
+}
+
+/// `ObjectAddress` of `RenameSchema`
+#[uretprobe(sleepable)]
+fn pg_schema_rename_return(ctx: RetProbeContext) -> u32 {
+    relation::schema_told(&ctx, true);
     0
 }
 

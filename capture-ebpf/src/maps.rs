@@ -4,7 +4,7 @@ use aya_ebpf::{
     Global,
     bindings::{BPF_F_NO_PREALLOC, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
     macros::map,
-    maps::{Array, HashMap, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use capture_common::{
     ids::drop_reason,
@@ -39,6 +39,30 @@ pub(crate) static OBJECTS: HashMap<u64, Tables> =
 /// No tables: what a new entry of [`OBJECTS`] is a copy of.
 #[map]
 pub(crate) static NO_OBJECTS: Array<Tables> = Array::with_max_entries(1, 0);
+
+/// Names of PostgreSQL's schemas, as sessions have asked for them.
+#[map]
+pub(crate) static NAMESPACES: LruHashMap<Namespace, [u64; 8]> =
+    LruHashMap::with_max_entries(16_384, 0);
+
+/// What names a schema.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Namespace {
+    cluster: u64,
+    oid: u64,
+}
+
+impl Namespace {
+    /// The schema `oid` of the database in `cluster`, see `Thread::cluster`.
+    #[inline(always)]
+    pub(crate) fn new(cluster: u64, oid: u32) -> Self {
+        Self {
+            cluster,
+            oid: u64::from(oid),
+        }
+    }
+}
 
 /// Bytes that are read only to find where a string ends; what they hold does not matter.
 #[map]

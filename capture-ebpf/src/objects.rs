@@ -18,27 +18,34 @@ use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 /// Tables of one statement that are kept at once.
 pub(crate) const PLACES: usize = 16;
 
-/// One table.
+/// One table: its record, which lacks only the header, and what it is known by.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(crate) struct Place {
     /// Names the table within the server: its OID (PostgreSQL) or the address of its share (MariaDB,
     /// MySQL).
     pub(crate) key: u64,
-    /// Address of what the numbers are read from at the end (PostgreSQL), or 0.
+    /// Address of the execution that touched it (`EState`, PostgreSQL), or 0.
     pub(crate) source: u64,
-    /// See `capture_common::ids::access`.
-    pub(crate) access: u32,
-    /// See `Object::name_at`.
-    pub(crate) name_at: u32,
-    /// See `Object::schema`.
-    pub(crate) schema: u32,
-    /// Always 0.
-    pub(crate) reserved: u32,
-    /// Rows inserted, updated and deleted; where `source` is set, what was read there at first.
-    pub(crate) rows: [u64; 3],
+    /// What is stated.
+    pub(crate) object: Object,
     /// See `Object`.
-    pub(crate) names: [u8; OBJECT_NAMES],
+    pub(crate) names: [u64; OBJECT_NAMES / 8],
+}
+
+impl Place {
+    /// Starts anew, without names.
+    #[inline(always)]
+    fn reset(&mut self, key: u64) {
+        self.key = key;
+        self.source = 0;
+        self.object.access = 0;
+        self.object.name_at = 0;
+        self.object.schema = 0;
+        self.object.inserted = 0;
+        self.object.updated = 0;
+        self.object.deleted = 0;
+    }
 }
 
 /// The tables of a thread's statement.
@@ -49,12 +56,6 @@ pub(crate) struct Tables {
     used: u32,
     padding: u32,
     places: [Place; PLACES],
-}
-
-#[repr(C)]
-struct Record {
-    object: Object,
-    names: [u8; OBJECT_NAMES],
 }
 
 /// The tables of the running thread's statement, if any were touched.
@@ -97,14 +98,9 @@ pub(crate) fn known(key: u64) -> Option<&'static mut Place> {
     None
 }
 
-/// A new place for the table `key`; what it held before is stated, with the numbers that `rows` gives.
-/// The caller fills in the rest.
+/// A new place for the table `key`; what it held before is stated. The caller fills in the rest.
 #[inline(always)]
-pub(crate) fn add(
-    thread: &Thread,
-    key: u64,
-    rows: impl Fn(&Place) -> [u64; 3],
-) -> Option<&'static mut Place> {
+pub(crate) fn add(thread: &Thread, key: u64) -> Option<&'static mut Place> {
     let tables = find_or_add()?;
     let at = tables.used as usize % PLACES;
     let taken = tables.used as usize >= PLACES;
@@ -114,36 +110,46 @@ pub(crate) fn add(
     }
     let place = &mut tables.places[at];
     if taken {
-        state(thread, place, &rows);
+        state(thread, place);
     }
-    place.key = key;
-    place.source = 0;
-    place.access = 0;
-    place.name_at = 0;
-    place.schema = 0;
-    place.rows = [0; 3];
+    place.reset(key);
     Some(place)
 }
 
-/// States all tables of the statement that ends, with the numbers that `rows` gives, and forgets them.
+/// States all tables of the statement that ends, and forgets them.
 #[inline(always)]
-pub(crate) fn state_all(thread: &Thread, rows: impl Fn(&Place) -> [u64; 3]) {
+pub(crate) fn state_all(thread: &Thread) {
     let Some(tables) = find() else { return };
     let mut at = 0;
     while at < PLACES {
         if at as u32 >= tables.used {
             break;
         }
-        state(thread, &tables.places[at], &rows);
+        state(thread, &mut tables.places[at]);
         at += 1;
     }
     tables.used = 0;
 }
 
-/// Forgets the tables of a statement that is not recorded.
+/// States the tables that were touched for something else than `source`, and keeps the rest.
 #[inline(always)]
-pub(crate) fn clear() {
-    if let Some(tables) = find() {
+pub(crate) fn state_others(thread: &Thread, source: u64) {
+    let Some(tables) = find() else { return };
+    let mut kept = 0;
+    let mut at = 0;
+    while at < PLACES {
+        if at as u32 >= tables.used {
+            break;
+        }
+        if source != 0 && tables.places[at].source == source {
+            kept += 1;
+        } else {
+            state(thread, &mut tables.places[at]);
+            tables.places[at].reset(0);
+        }
+        at += 1;
+    }
+    if kept == 0 {
         tables.used = 0;
     }
 }
@@ -156,28 +162,19 @@ pub(crate) fn forget() {
 }
 
 #[inline(always)]
-fn state(thread: &Thread, place: &Place, rows: &impl Fn(&Place) -> [u64; 3]) {
-    let [inserted, updated, deleted] = rows(place);
-    let Some(mut entry) = RING.reserve::<Record>(0) else {
-        maps::dropped(drop_reason::RING_FULL_DETAIL);
+fn state(thread: &Thread, place: &mut Place) {
+    // A place that was given up.
+    if place.key == 0 {
         return;
-    };
-    let mut header = emit::header(kind::OBJECT, thread);
-    header.data_len = OBJECT_NAMES as u32;
-    let record = entry.as_mut_ptr();
-    // SAFETY: `record` is a reservation of exactly this type, of which every byte is written.
-    unsafe {
-        (*record).object = Object {
-            header,
-            access: place.access,
-            name_at: place.name_at,
-            schema: place.schema,
-            reserved: 0,
-            inserted,
-            updated,
-            deleted,
-        };
-        (*record).names = place.names;
     }
-    entry.submit(wake());
+    place.object.header = emit::header(kind::OBJECT, thread);
+    place.object.header.data_len = OBJECT_NAMES as u32;
+    let record = (&raw const place.object).cast::<Stated>();
+    // SAFETY: the names stand right behind the object, and both together are as long as `Stated`.
+    if RING.output::<Stated>(unsafe { &*record }, wake()).is_err() {
+        maps::dropped(drop_reason::RING_FULL_DETAIL);
+    }
 }
+
+/// The record as it stands in the ring.
+type Stated = [u64; (size_of::<Object>() + OBJECT_NAMES) / 8];

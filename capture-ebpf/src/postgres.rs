@@ -6,13 +6,13 @@
 
 use aya_ebpf::programs::ProbeContext;
 use capture_common::{
-    ids::{drop_reason, flag, hook, kind},
+    ids::{drop_reason, feature, flag, hook, kind},
     record::{Begin, End, NO_COUNT, outcome},
     target::{NO_ADDRESS, PostgresLayout},
 };
 
 use crate::{
-    emit, hash, maps,
+    bound, emit, hash, maps, objects,
     read::{self, Hit},
     session::{self, Facts, Name},
     text::{self, Source},
@@ -38,7 +38,7 @@ fn global(hit: &Hit, address: u64) -> u64 {
 
 /// The thread's entry with its identity up to date; `None` in processes that serve no client.
 #[inline(always)]
-fn session(hit: &Hit) -> Option<&'static mut Thread> {
+pub(crate) fn session(hit: &Hit) -> Option<&'static mut Thread> {
     let layout = &hit.target.postgres;
     // An entry goes when its process ends, so one that has a session is of this very backend.
     let mut port = 0;
@@ -51,6 +51,7 @@ fn session(hit: &Hit) -> Option<&'static mut Thread> {
             }
             let thread = thread::find_or_add()?;
             thread.restart(global(hit, layout.my_start_timestamp), hit.target_index);
+            thread.cluster = cluster(hit);
             thread
         }
     };
@@ -65,6 +66,15 @@ fn session(hit: &Hit) -> Option<&'static mut Thread> {
         }
     }
     Some(thread)
+}
+
+/// See `Thread::cluster`; 0 when not known, or when the backend is in no database yet.
+#[inline(always)]
+fn cluster(hit: &Hit) -> u64 {
+    let layout = &hit.target.postgres;
+    let postmaster = global(hit, layout.postmaster_pid) as u32;
+    let database = global(hit, layout.my_database) as u32;
+    u64::from(postmaster) << 32 | u64::from(database)
 }
 
 #[inline(always)]
@@ -144,6 +154,12 @@ pub(crate) fn begin(ctx: &ProbeContext) {
     } else {
         (-1, 0)
     };
+    if thread.open == 1 && hit.target.features & feature::OBJECTS != 0 {
+        // A portal that stopped at its row limit: what it touched is not this one's.
+        let own = read::field::<u64>(portal, layout.portal_query).unwrap_or(0);
+        let own = read::field::<u64>(own, layout.query_state).unwrap_or(0);
+        objects::state_others(thread, own);
+    }
     thread.call += 1;
     let mut begin = Begin {
         header: emit::header(kind::BEGIN, thread),
@@ -179,6 +195,12 @@ pub(crate) fn begin(ctx: &ProbeContext) {
             },
         )
     };
+    if recorded && hit.target.features & feature::PARAMETERS != 0 {
+        let list = read::field::<u64>(portal, layout.portal_parameters).unwrap_or(0);
+        if list != 0 {
+            bound::record(thread, hit.target, layout, list);
+        }
+    }
     thread.open = u32::from(recorded);
     thread.statement_start = statement_start;
     // When the record is lost, a further piece must bring the text again.
@@ -198,6 +220,14 @@ fn piece(layout: &PostgresLayout, portal: u64) -> (i32, i32) {
     match read::field::<u64>(statement, layout.statement_location) {
         Some(both) => (both as u32 as i32, (both >> 32) as u32 as i32),
         None => (-1, 0),
+    }
+}
+
+/// States the tables that the call has touched.
+#[inline(always)]
+fn tables(hit: &Hit, thread: &Thread) {
+    if hit.target.features & feature::OBJECTS != 0 {
+        objects::state_all(thread);
     }
 }
 
@@ -237,6 +267,7 @@ pub(crate) fn end(ctx: &ProbeContext) {
         return;
     }
     thread.open = 0;
+    tables(&hit, thread);
     let completion = ctx.arg::<u64>(0).unwrap_or(0);
     let mut end = ended(thread, outcome::OK);
     let sent = if hit.target.postgres.end_command_completion == 1 {
@@ -290,6 +321,7 @@ pub(crate) fn error(ctx: &ProbeContext) {
     let same = global(&hit, layout.statement_start) as i64 == thread.statement_start;
     if thread.open == 1 && same {
         thread.open = 0;
+        tables(&hit, thread);
         let mut end = ended(thread, what);
         end.code = code;
         thread.text = 0;
@@ -334,6 +366,7 @@ fn outcome_without_begin(
             0
         };
     }
+    tables(hit, thread);
     let mut end = ended(thread, what);
     end.header.kind = kind::FAILURE;
     end.code = code;

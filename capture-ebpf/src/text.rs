@@ -145,13 +145,18 @@ impl Walk {
 
 /// What a loop's callback is handed.
 #[repr(C)]
-struct Context {
-    walk: *mut Walk,
+pub(crate) struct Context<W> {
+    /// Where the walk's state is: a map value.
+    pub(crate) walk: *mut W,
 }
 
 /// Calls `callback` at most `times` times, until it gives 1.
 #[inline(always)]
-fn repeat(times: u32, callback: extern "C" fn(u64, *mut Context) -> i64, walk: &mut Walk) {
+pub(crate) fn repeat<W>(
+    times: u32,
+    callback: extern "C" fn(u64, *mut Context<W>) -> i64,
+    walk: &mut W,
+) {
     let mut context = Context { walk };
     // SAFETY: the callback has the form that the helper asks for, and the context outlives the call.
     unsafe {
@@ -221,7 +226,7 @@ fn run(walk: &mut Walk) {
 }
 
 /// One record of a text; 1 ends the walk.
-extern "C" fn step(index: u64, context: *mut Context) -> i64 {
+extern "C" fn step(index: u64, context: *mut Context<Walk>) -> i64 {
     // SAFETY: the helper hands back the context that `repeat` gave it, whose walk is a map value.
     let walk = unsafe { &mut *(*context).walk };
     let sent = if walk.source.len == NO_COUNT {
@@ -288,7 +293,7 @@ fn length(walk: &mut Walk) -> u64 {
     }
 }
 
-extern "C" fn scan_step(_index: u64, context: *mut Context) -> i64 {
+extern "C" fn scan_step(_index: u64, context: *mut Context<Walk>) -> i64 {
     // SAFETY: the helper hands back the context that `repeat` gave it, whose walk is a map value.
     let walk = unsafe { &mut *(*context).walk };
     let Some(scratch) = maps::SCRATCH.get_ptr_mut(0) else {

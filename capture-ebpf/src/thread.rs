@@ -5,7 +5,7 @@
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use capture_common::ids::{drop_reason, kind};
 
-use crate::{emit, maps, objects, text::Walk};
+use crate::{bound, emit, maps, objects, text::Walk};
 
 /// State of a thread that serves sessions.
 #[repr(C)]
@@ -36,6 +36,12 @@ pub(crate) struct Thread {
     pub(crate) source: u32,
     /// Index of the server binary.
     pub(crate) target: u32,
+    /// Postmaster's process id and the database's OID (PostgreSQL): what an OID is of.
+    pub(crate) cluster: u64,
+    /// Address of the schema's name that the server looks up (PostgreSQL), or 0.
+    pub(crate) schema_name: u64,
+    /// The bind values that are being recorded (PostgreSQL).
+    pub(crate) bound: bound::Walk,
     /// The text that is being recorded. It stands here and not on the stack because the verifier
     /// follows every value on the stack through a loop, but takes those of a map as they come.
     pub(crate) walk: Walk,
@@ -56,6 +62,9 @@ impl Thread {
         open: 0,
         source: 0,
         target: 0,
+        cluster: 0,
+        schema_name: 0,
+        bound: bound::Walk::IDLE,
         walk: Walk::IDLE,
     };
 

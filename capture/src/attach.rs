@@ -1,6 +1,10 @@
 //! The kernel half: loaded, told about server binaries, attached and detached.
 
-use std::{collections::BTreeMap, fmt, io, os::fd::AsFd};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt, io,
+    os::fd::AsFd,
+};
 
 use aya::{
     Ebpf, EbpfError, EbpfLoader,
@@ -24,8 +28,8 @@ use crate::{
 /// The kernel half, as `capture-ebpf/build` makes it from source.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../prebuilt/capture.bpf.o");
 
-/// Program of each hook, by its index in [`hook`].
-const PROGRAMS: [(usize, &str); 10] = [
+/// Programs of each hook, by its index in [`hook`]: what fires at its entry comes first.
+const PROGRAMS: [(usize, &str); 22] = [
     (hook::PG_PORTAL_RUN, "pg_portal_run"),
     (hook::PG_END_COMMAND, "pg_end_command"),
     (hook::PG_EMIT_ERROR, "pg_emit_error"),
@@ -36,6 +40,18 @@ const PROGRAMS: [(usize, &str); 10] = [
     (hook::MY_SEND_ERROR, "my_send_error"),
     (hook::MY_CONNECT, "my_connect"),
     (hook::MY_DISCONNECT, "my_disconnect"),
+    (hook::PG_SCAN, "pg_scan"),
+    (hook::PG_RESULT, "pg_result"),
+    (hook::PG_COPY_TO, "pg_copy_to"),
+    (hook::PG_INSERT, "pg_insert"),
+    (hook::PG_UPDATE, "pg_update"),
+    (hook::PG_DELETE, "pg_delete"),
+    (hook::PG_SCHEMA, "pg_schema"),
+    (hook::PG_SCHEMA, "pg_schema_return"),
+    (hook::PG_SCHEMA_CREATE, "pg_schema_create"),
+    (hook::PG_SCHEMA_CREATE, "pg_schema_return"),
+    (hook::PG_SCHEMA_RENAME, "pg_schema_rename"),
+    (hook::PG_SCHEMA_RENAME, "pg_schema_rename_return"),
 ];
 
 /// Default size of the ring: half a minute of 10,000 statements a second of 200 bytes each.
@@ -234,7 +250,12 @@ impl Capture {
             .override_global("WAKE_BYTES", &u64::from(options.ring_bytes / 4), true)
             .load(OBJECT)
             .map_err(|source| CaptureError::Load(Box::new(source)))?;
-        for (_, name) in PROGRAMS {
+        // A program may serve several hooks.
+        for name in PROGRAMS
+            .map(|(_, name)| name)
+            .into_iter()
+            .collect::<BTreeSet<_>>()
+        {
             let program: &mut UProbe = program(&mut ebpf, name)?;
             program
                 .load()
@@ -301,25 +322,24 @@ impl Capture {
         let features = self.options.features();
         let wanted = |hook: &&Hook| hook.feature == 0 || hook.feature & features != 0;
         for found in resolved.hooks.iter().filter(wanted) {
-            let Some((_, name)) = PROGRAMS.iter().find(|(id, _)| *id == found.id) else {
-                continue;
-            };
-            let point = UProbeAttachPoint {
-                location: UProbeAttachLocation::AbsoluteOffset(found.file_offset),
-                cookie: Some(u64::from(index)),
-            };
-            let program: &mut UProbe = program(&mut self.ebpf, name)?;
-            match program.attach(point, &server.attach_path, UProbeScope::AllProcesses) {
-                Ok(link) => links.push((*name, link)),
-                Err(source) => {
-                    self.release(links);
-                    self.attached.remove(&index);
-                    return Err(CaptureError::Attach {
-                        name,
-                        symbol: found.symbol.to_string(),
-                        exe: server.exe.display().to_string(),
-                        source: Box::new(source),
-                    });
+            for (_, name) in PROGRAMS.iter().filter(|(id, _)| *id == found.id) {
+                let point = UProbeAttachPoint {
+                    location: UProbeAttachLocation::AbsoluteOffset(found.file_offset),
+                    cookie: Some(u64::from(index)),
+                };
+                let program: &mut UProbe = program(&mut self.ebpf, name)?;
+                match program.attach(point, &server.attach_path, UProbeScope::AllProcesses) {
+                    Ok(link) => links.push((*name, link)),
+                    Err(source) => {
+                        self.release(links);
+                        self.attached.remove(&index);
+                        return Err(CaptureError::Attach {
+                            name,
+                            symbol: found.symbol.to_string(),
+                            exe: server.exe.display().to_string(),
+                            source: Box::new(source),
+                        });
+                    }
                 }
             }
         }

@@ -462,6 +462,7 @@ mod tests {
             first_instruction: "push rbp".to_owned(),
             cheap: true,
             required: true,
+            feature: 0,
             size: 100,
             call_sites: vec![1, 2],
             pointers: 0,

@@ -3,7 +3,7 @@
 //! Takes an image and its engine, gives each hook's address behind any `endbr64`.
 //! It must never place a probe where the kernel would have to guess: only at whole instructions.
 
-use capture_common::ids::hook;
+use capture_common::ids::{feature, hook};
 use iced_x86::{Instruction, Mnemonic, OpKind};
 
 use super::trace::decode;
@@ -61,7 +61,7 @@ struct Wanted {
     feature: u32,
 }
 
-const POSTGRES: [Wanted; 5] = [
+const POSTGRES: [Wanted; 14] = [
     Wanted {
         id: hook::PG_PORTAL_RUN,
         name: "PortalRun",
@@ -96,6 +96,69 @@ const POSTGRES: [Wanted; 5] = [
         symbols: &["BeginReportingGUCOptions"],
         required: false,
         feature: 0,
+    },
+    Wanted {
+        id: hook::PG_SCAN,
+        name: "ExecInitScanTupleSlot",
+        symbols: &["ExecInitScanTupleSlot"],
+        required: false,
+        feature: feature::OBJECTS,
+    },
+    Wanted {
+        id: hook::PG_RESULT,
+        name: "InitResultRelInfo",
+        symbols: &["InitResultRelInfo"],
+        required: false,
+        feature: feature::OBJECTS,
+    },
+    Wanted {
+        id: hook::PG_INSERT,
+        name: "pgstat_count_heap_insert",
+        symbols: &["pgstat_count_heap_insert"],
+        required: false,
+        feature: feature::OBJECTS,
+    },
+    Wanted {
+        id: hook::PG_UPDATE,
+        name: "pgstat_count_heap_update",
+        symbols: &["pgstat_count_heap_update"],
+        required: false,
+        feature: feature::OBJECTS,
+    },
+    Wanted {
+        id: hook::PG_DELETE,
+        name: "pgstat_count_heap_delete",
+        symbols: &["pgstat_count_heap_delete"],
+        required: false,
+        feature: feature::OBJECTS,
+    },
+    Wanted {
+        id: hook::PG_COPY_TO,
+        name: "BeginCopyTo",
+        symbols: &["BeginCopyTo"],
+        required: false,
+        feature: feature::OBJECTS,
+    },
+    Wanted {
+        id: hook::PG_SCHEMA,
+        name: "get_namespace_oid",
+        symbols: &["get_namespace_oid"],
+        required: false,
+        feature: feature::OBJECTS,
+    },
+    Wanted {
+        id: hook::PG_SCHEMA_CREATE,
+        name: "NamespaceCreate",
+        symbols: &["NamespaceCreate"],
+        required: false,
+        feature: feature::OBJECTS,
+    },
+    Wanted {
+        id: hook::PG_SCHEMA_RENAME,
+        name: "RenameSchema",
+        symbols: &["RenameSchema"],
+        required: false,
+        feature: feature::OBJECTS,
     },
 ];
 

@@ -31,6 +31,16 @@ pub(super) fn layout(image: &Image, major: Option<u32>, fields: &mut Fields) -> 
         port_user: fields.offset("port_user", port_user(image)),
         port_database: fields.offset("port_database", port_database(image)),
         port_remote: fields.offset("port_remote", port_remote(image)),
+        postmaster_pid: fields.address("postmaster_pid", variable(image, "PostmasterPid")),
+        my_database: fields.address("my_database", variable(image, "MyDatabaseId")),
+        portal_parameters: fields.offset("portal_parameters", portal_parameters(image)),
+        portal_query: fields.offset("portal_query", portal_query(image)),
+        query_state: fields.offset("query_state", query_state(image)),
+        parameter_count: fields.offset("parameter_count", parameter_count(image)),
+        scan_relation: fields.offset("scan_relation", scan_relation(image)),
+        relation_oid: fields.offset("relation_oid", relation_oid(image)),
+        relation_class: fields.offset("relation_class", relation_class(image, Part::Holder)),
+        class_name: fields.offset("class_name", class_name(image)),
         portal_text: fields.offset("portal_text", portal_member(image, 2, "sourceText")),
         portal_statements: fields.offset("portal_statements", portal_member(image, 4, "stmts")),
         list_elements: fields.offset("list_elements", list_elements(image)),
@@ -285,6 +295,113 @@ fn portal_member(image: &Image, argument: u8, what: &str) -> Finding {
         Some((at, address.argument_offset(0).filter(|_| whole)?))
     });
     first(&trace, &format!("stores its argument {what}"), values)
+}
+
+/// `PortalStart` keeps its argument `params` in the portal.
+fn portal_parameters(image: &Image) -> Finding {
+    let trace = follow(image, "PortalStart")?;
+    let values = trace.stores().filter_map(|(at, address, size, value)| {
+        let whole = size == 8 && value.argument_offset(1) == Some(0);
+        Some((at, address.argument_offset(0).filter(|_| whole)?))
+    });
+    first(&trace, "stores its argument params", values)
+}
+
+/// `PortalCleanup` shuts down the query of its portal.
+fn portal_query(image: &Image) -> Finding {
+    let trace = follow(image, "PortalCleanup")?;
+    let source = |ends: &'static str| {
+        let end = exported(image, ends)?.address;
+        let values = trace
+            .calls_of(end)
+            .filter_map(|(at, arguments)| Some((at, arguments[0].loaded_from_argument(0, 8)?)));
+        first(&trace, &format!("argument of {ends}"), values)
+    };
+    agreed(source("ExecutorFinish"), source("ExecutorEnd"))
+}
+
+/// `standard_ExecutorStart` keeps the state that it makes in the query.
+fn query_state(image: &Image) -> Finding {
+    let trace = follow(image, "standard_ExecutorStart")?;
+    let made = exported(image, "CreateExecutorState")?.address;
+    let values = trace.stores().filter_map(|(at, address, size, value)| {
+        let result = size == 8 && value.is_result_of(made);
+        Some((at, address.argument_offset(0).filter(|_| result)?))
+    });
+    first(&trace, "stores what CreateExecutorState returned", values)
+}
+
+/// Functions that walk a list of parameters first look at its length, the only `int` before the list.
+fn parameter_count(image: &Image) -> Finding {
+    let source = |symbol| {
+        let trace = follow(image, symbol)?;
+        let values = trace.loads().filter_map(|(at, address, size)| {
+            Some((at, address.argument_offset(0).filter(|_| size == 4)?))
+        });
+        first(&trace, "reads the length of the list", values)
+    };
+    agreed(source("copyParamList"), source("EstimateParamListSpace"))
+}
+
+/// Plan nodes keep the relation that `ExecOpenScanRelation` opened for them.
+fn scan_relation(image: &Image) -> Finding {
+    let opened = exported(image, "ExecOpenScanRelation")?.address;
+    let source = |symbol| {
+        let trace = follow(image, symbol)?;
+        let values = trace.stores().filter_map(|(at, address, size, value)| {
+            let kept = size == 8 && value.is_result_of(opened);
+            let (node, offset) = address.as_pointer()?;
+            (kept && matches!(node, Atom::Result { .. })).then_some((at, offset))
+        });
+        first(&trace, "stores what ExecOpenScanRelation returned", values)
+    };
+    agreed(source("ExecInitSeqScan"), source("ExecInitIndexScan"))
+}
+
+/// `IsCatalogRelation` compares the relation's OID.
+fn relation_oid(image: &Image) -> Finding {
+    let trace = follow(image, "IsCatalogRelation")?;
+    let values = trace.loads().filter_map(|(at, address, size)| {
+        Some((at, address.argument_offset(0).filter(|_| size == 4)?))
+    });
+    first(&trace, "reads the OID", values)
+}
+
+/// Which part of `relation[holder][member]` is asked for.
+#[derive(Clone, Copy)]
+enum Part {
+    Holder,
+    Member,
+}
+
+/// `IsToastRelation` reads the schema's OID out of the relation's row of pg_class.
+fn relation_class(image: &Image, part: Part) -> Finding {
+    let trace = follow(image, "IsToastRelation")?;
+    let values = trace.loads().filter_map(|(at, address, size)| {
+        let (holder, member) = address.as_pointee().filter(|_| size == 4)?;
+        let holder = holder.argument_offset(0)?;
+        Some((
+            at,
+            match part {
+                Part::Holder => holder,
+                Part::Member => member,
+            },
+        ))
+    });
+    first(&trace, "reads the schema's OID", values)
+}
+
+/// `relname` is the column before `relnamespace` (pg_class.h), and 64 bytes long.
+fn class_name(image: &Image) -> Finding {
+    const NAME_LEN: u64 = 64;
+    let schema = relation_class(image, Part::Member)?;
+    match schema.value.checked_sub(NAME_LEN) {
+        Some(value) => Ok(Found {
+            value,
+            how: format!("{}; the name is the column before it", schema.how),
+        }),
+        None => Err(format!("{} leaves no room for a name", schema.how)),
+    }
 }
 
 /// Since 13 a list is an array behind `elements`, before it was a chain behind `head`; either way

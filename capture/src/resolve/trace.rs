@@ -285,12 +285,13 @@ impl Walk<'_> {
     /// Behind a call that never returns stands padding, another function, or a trap. Outside of the
     /// function's own code this cannot be told well enough, so nothing behind a call is believed there.
     fn returns_behind(&self, call: &Instruction, body: &Range<u64>) -> bool {
+        // `setjmp` returns a second time by a jump, so its call is followed by `endbr64`, too.
+        let begins_another = self.begins_function(call.next_ip()) || call.next_ip() == body.end;
         body.contains(&call.ip())
-            && decode(self.image, call.next_ip()).is_some_and(|behind| {
-                !matches!(
-                    behind.mnemonic(),
-                    Mnemonic::Nop | Mnemonic::Int3 | Mnemonic::Endbr64
-                )
+            && decode(self.image, call.next_ip()).is_some_and(|behind| match behind.mnemonic() {
+                Mnemonic::Nop | Mnemonic::Int3 => false,
+                Mnemonic::Endbr64 => !begins_another && body.contains(&call.next_ip()),
+                _ => true,
             })
     }
 }
