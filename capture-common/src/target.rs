@@ -81,6 +81,14 @@ pub struct PostgresLayout {
     pub parameter_count: u32,
     /// `ScanState.ss_currentRelation`: `Relation`.
     pub scan_relation: u32,
+    /// `PlanState.plan`: `Plan *`.
+    pub node_plan: u32,
+    /// `Scan.scanrelid`: place of the relation, from 1.
+    pub scan_place: u32,
+    /// `EState.es_relations`: `Relation *`, an array.
+    pub state_relations: u32,
+    /// Always 0.
+    pub reserved: u32,
     /// `RelationData.rd_id`: `Oid`.
     pub relation_oid: u32,
     /// `RelationData.rd_rel`: `Form_pg_class`.
@@ -150,8 +158,8 @@ pub struct MysqlLayout {
 }
 
 const _: () = {
-    assert!(size_of::<PostgresLayout>() == 9 * 8 + 20 * 4);
+    assert!(size_of::<PostgresLayout>() == 9 * 8 + 24 * 4);
     assert!(size_of::<MysqlLayout>() == 4 * 8 + 20 * 4);
-    assert!(size_of::<Target>() == 16 + 8 * hook::MAX + 152 + 112);
+    assert!(size_of::<Target>() == 16 + 8 * hook::MAX + 168 + 112);
     assert!(size_of::<Target>().is_multiple_of(8));
 };

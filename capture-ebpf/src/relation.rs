@@ -37,13 +37,29 @@ pub(crate) fn scan(ctx: &ProbeContext) {
     };
     let layout = &hit.target.postgres;
     let state = ctx.arg::<u64>(1).unwrap_or(0);
-    let relation = read::field::<u64>(state, layout.scan_relation).unwrap_or(0);
     let estate = ctx.arg::<u64>(0).unwrap_or(0);
+    let mut relation = read::field::<u64>(state, layout.scan_relation).unwrap_or(0);
+    if relation == 0 {
+        // A bitmap scan notes its relation later, and others have none.
+        relation = planned(layout, estate, state);
+    }
     if let Some(thread) = thread::find() {
         touch(thread, layout, relation, access::READ, estate);
     } else if let Some(thread) = postgres::session(&hit) {
         touch(thread, layout, relation, access::READ, estate);
     }
+}
+
+/// The relation that a node's plan names, 0 when it names none.
+#[inline(always)]
+fn planned(layout: &PostgresLayout, estate: u64, state: u64) -> u64 {
+    let plan = read::field::<u64>(state, layout.node_plan).unwrap_or(0);
+    let place = read::field::<u32>(plan, layout.scan_place).unwrap_or(0);
+    let relations = read::field::<u64>(estate, layout.state_relations).unwrap_or(0);
+    if place == 0 || relations == 0 {
+        return 0;
+    }
+    read::value(relations.wrapping_add(u64::from(place - 1) * 8)).unwrap_or(0)
 }
 
 /// A relation is opened for changes: `InitResultRelInfo(ResultRelInfo *, Relation, ...)`.

@@ -15,8 +15,9 @@
 -- column: rows_affected | integer | rows | rows changed
 -- column: db_query_text | text | - | the statement
 -- note:   The name is looked for in `objects`, and as a word in the statement's template. So a name
--- note:   inside a literal or a comment does not count, but a column or an alias of that name does,
--- note:   and a table that is only reached through a view, function or trigger is not found. Where the
+-- note:   inside a literal or a comment does not count, but a column or an alias of that name does.
+-- note:   A table that is only reached through a view, function or trigger is found where the server
+-- note:   gives `objects`. Where the
 -- note:   sql_mode of MariaDB or MySQL has ANSI_QUOTES, names in double quotes are taken for literals.
 with recursive
 -- What stands around a name becomes a space; quotes of identifiers go.

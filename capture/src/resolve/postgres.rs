@@ -38,6 +38,10 @@ pub(super) fn layout(image: &Image, major: Option<u32>, fields: &mut Fields) -> 
         query_state: fields.offset("query_state", query_state(image)),
         parameter_count: fields.offset("parameter_count", parameter_count(image)),
         scan_relation: fields.offset("scan_relation", scan_relation(image)),
+        node_plan: fields.offset("node_plan", node_plan(image)),
+        scan_place: fields.offset("scan_place", scan_place(image)),
+        state_relations: fields.offset("state_relations", state_relations(image)),
+        reserved: 0,
         relation_oid: fields.offset("relation_oid", relation_oid(image)),
         relation_class: fields.offset("relation_class", relation_class(image, Part::Holder)),
         class_name: fields.offset("class_name", class_name(image)),
@@ -356,6 +360,50 @@ fn scan_relation(image: &Image) -> Finding {
         first(&trace, "stores what ExecOpenScanRelation returned", values)
     };
     agreed(source("ExecInitSeqScan"), source("ExecInitIndexScan"))
+}
+
+/// A plan node keeps its plan, the first argument of what makes it.
+fn node_plan(image: &Image) -> Finding {
+    let source = |symbol| {
+        let trace = follow(image, symbol)?;
+        let values = trace.stores().filter_map(|(at, address, size, value)| {
+            let kept = size == 8 && value.argument_offset(0) == Some(0);
+            let (node, offset) = address.as_pointer()?;
+            (kept && matches!(node, Atom::Result { .. })).then_some((at, offset))
+        });
+        first(&trace, "stores its plan", values)
+    };
+    agreed(source("ExecInitSeqScan"), source("ExecInitIndexScan"))
+}
+
+/// The place of the relation that a scan's plan names is handed to `ExecOpenScanRelation`.
+fn scan_place(image: &Image) -> Finding {
+    let opened = exported(image, "ExecOpenScanRelation")?.address;
+    let source = |symbol| {
+        let trace = follow(image, symbol)?;
+        let values = trace
+            .calls_of(opened)
+            .filter_map(|(at, arguments)| Some((at, arguments[1].loaded_from_argument(0, 4)?)));
+        first(&trace, "argument of ExecOpenScanRelation", values)
+    };
+    agreed(source("ExecInitSeqScan"), source("ExecInitBitmapHeapScan"))
+}
+
+/// `ExecGetRangeTableRelation` keeps what it opened in an array of the execution's state.
+fn state_relations(image: &Image) -> Finding {
+    let trace = follow(image, "ExecGetRangeTableRelation")?;
+    let open = exported(image, "table_open")?.address;
+    let values = trace.stores().filter_map(|(at, address, size, value)| {
+        let opened = size == 8 && value.is_result_of(open);
+        let mut terms = address.terms.iter().filter(|_| opened);
+        terms.find_map(|(atom, times)| match atom {
+            Atom::Memory {
+                address, size: 8, ..
+            } if *times == 1 => Some((at, address.argument_offset(0)?)),
+            _ => None,
+        })
+    });
+    first(&trace, "stores what table_open returned", values)
 }
 
 /// `IsCatalogRelation` compares the relation's OID.
