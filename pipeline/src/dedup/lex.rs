@@ -5,7 +5,8 @@
 //! nothing is a [`Kind::Symbol`]. In UTF-8 text every token begins and ends between characters.
 //!
 //! Settings of a session that change the reading cannot be seen from here. The servers' defaults
-//! are taken: `standard_conforming_strings` on, `ANSI_QUOTES` and `NO_BACKSLASH_ESCAPES` off.
+//! are taken: `standard_conforming_strings` on, `ANSI_QUOTES` and `NO_BACKSLASH_ESCAPES` off. What must
+//! not depend on them reads a text in every [`Quoting`].
 
 mod scan;
 
@@ -54,12 +55,58 @@ impl Token {
     }
 }
 
+/// What a session's settings make of a backslash within quotes. All readings of a text without a
+/// backslash are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quoting {
+    /// As the servers have it by default.
+    Usual,
+    /// `standard_conforming_strings` off (PostgreSQL), `NO_BACKSLASH_ESCAPES` (MariaDB, MySQL).
+    Turned,
+    /// `ANSI_QUOTES` (MariaDB, MySQL): no escapes within `"`. What stands there is still taken for a
+    /// literal.
+    Ansi,
+}
+
+impl Quoting {
+    /// Every reading that a session of this dialect can have, the usual one first.
+    #[must_use]
+    pub fn all(dialect: Dialect) -> &'static [Self] {
+        match dialect {
+            Dialect::Postgres => &[Self::Usual, Self::Turned],
+            Dialect::Mysql => &[Self::Usual, Self::Turned, Self::Ansi],
+        }
+    }
+
+    /// The readings of `text` that may differ.
+    #[must_use]
+    pub fn of(text: &[u8], dialect: Dialect) -> &'static [Self] {
+        if text.contains(&b'\\') {
+            Self::all(dialect)
+        } else {
+            &[Self::Usual]
+        }
+    }
+
+    /// Whether a backslash takes the next byte with it within `quote`, where no prefix says so.
+    #[must_use]
+    pub fn escapes(self, dialect: Dialect, quote: u8) -> bool {
+        match (dialect, self) {
+            (Dialect::Postgres, Self::Turned) => quote == b'\'',
+            (Dialect::Postgres, Self::Usual | Self::Ansi) | (Dialect::Mysql, Self::Turned) => false,
+            (Dialect::Mysql, Self::Usual) => quote != b'`',
+            (Dialect::Mysql, Self::Ansi) => quote == b'\'',
+        }
+    }
+}
+
 /// Gives the tokens of a text. A copy is a place to come back to.
 #[derive(Debug, Clone, Copy)]
 pub struct Lexer<'a> {
     bytes: &'a [u8],
     at: usize,
     dialect: Dialect,
+    quoting: Quoting,
     /// Inside an executable comment.
     executable: bool,
     /// The last token could be the left side of a `.`.
@@ -82,10 +129,17 @@ impl<'a> Lexer<'a> {
             bytes,
             at: at.min(bytes.len()),
             dialect,
+            quoting: Quoting::Usual,
             executable: false,
             after_name: false,
             after_dot: false,
         }
+    }
+
+    /// Reads quotes as `quoting` says.
+    #[must_use]
+    pub fn quoting(self, quoting: Quoting) -> Self {
+        Self { quoting, ..self }
     }
 
     /// The text being read.
@@ -114,6 +168,14 @@ impl<'a> Lexer<'a> {
         self.dialect == Dialect::Mysql
     }
 
+    fn escapes(&self, quote: u8) -> scan::Escapes {
+        if self.quoting.escapes(self.dialect, quote) {
+            scan::Escapes::Backslash
+        } else {
+            scan::Escapes::None
+        }
+    }
+
     /// Whether a `.` here belongs to a qualified name, so that digits behind it are a name.
     fn names_follow(&self) -> bool {
         self.is_mysql() && (self.after_name || self.after_dot)
@@ -139,11 +201,11 @@ impl<'a> Lexer<'a> {
                 ),
                 _ => (Kind::Word, end),
             },
-            (Dialect::Postgres, [b'n' | b'N'], b'\'') | (_, [b'b' | b'B' | b'x' | b'X'], b'\'') => {
+            (_, [b'b' | b'B' | b'x' | b'X'], b'\'') => {
                 (Kind::Text, self.text(end, scan::Escapes::None))
             }
-            (Dialect::Mysql, [b'n' | b'N'], b'\'') | (Dialect::Mysql, [b'_', ..], b'\'' | b'"') => {
-                (Kind::Text, self.text(end, scan::Escapes::Backslash))
+            (_, [b'n' | b'N'], b'\'') | (Dialect::Mysql, [b'_', ..], b'\'' | b'"') => {
+                (Kind::Text, self.text(end, self.escapes(quote)))
             }
             _ => (Kind::Word, end),
         }
@@ -208,15 +270,8 @@ impl Iterator for Lexer<'_> {
             b' ' | b'\t'..=b'\r' => (Kind::Space, scan::spaces(self.bytes, start + 1)),
             b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80.. => self.word(),
             b'0'..=b'9' => self.number(),
-            b'\'' => {
-                let escapes = if self.is_mysql() {
-                    scan::Escapes::Backslash
-                } else {
-                    scan::Escapes::None
-                };
-                (Kind::Text, self.text(start, escapes))
-            }
-            b'"' if self.is_mysql() => (Kind::Text, self.text(start, scan::Escapes::Backslash)),
+            b'\'' => (Kind::Text, self.text(start, self.escapes(b'\''))),
+            b'"' if self.is_mysql() => (Kind::Text, self.text(start, self.escapes(b'"'))),
             b'"' => (
                 Kind::Quoted,
                 scan::quoted(self.bytes, start, scan::Escapes::None),

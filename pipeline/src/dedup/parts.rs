@@ -3,7 +3,7 @@
 //! Takes a text; gives [`Part`]s that cover it in order, as tokens do. A list is read twice at
 //! most: once to see that it is none.
 
-use super::lex::{Kind, Lexer, Token};
+use super::lex::{Kind, Lexer, Quoting, Token};
 use crate::flow::Dialect;
 
 /// What a part is to the template.
@@ -83,6 +83,15 @@ impl<'a> Parts<'a> {
         Self {
             lexer: Lexer::new(text, dialect),
             opens: Opens::Nothing,
+        }
+    }
+
+    /// Reads quotes as `quoting` says.
+    #[must_use]
+    pub fn quoting(self, quoting: Quoting) -> Self {
+        Self {
+            lexer: self.lexer.quoting(quoting),
+            ..self
         }
     }
 

@@ -59,7 +59,7 @@ pub fn split(text: &str, dialect: Dialect, out: &mut Shape) {
     for part in Parts::new(text.as_bytes(), dialect) {
         let slot = match part.role {
             Role::Literal => part.start..part.end,
-            Role::Comment => inside_comment(&text[part.start..part.end], part, dialect),
+            Role::Comment => inside_comment(text.as_bytes(), part, dialect),
             Role::Parameter if part.end - part.start > PARAMETER_LIST_BYTES_MAX => {
                 part.start..part.end
             }
@@ -75,11 +75,12 @@ pub fn split(text: &str, dialect: Dialect, out: &mut Shape) {
     out.code(&text[copied..]);
 }
 
-/// Where the words of a comment are.
-fn inside_comment(comment: &str, part: Part, dialect: Dialect) -> Range<usize> {
-    let Some(body) = comment.strip_prefix("/*") else {
+/// Where in `text` the words of the comment `part` are.
+pub(crate) fn inside_comment(text: &[u8], part: Part, dialect: Dialect) -> Range<usize> {
+    let comment = &text[part.start..part.end];
+    let Some(body) = comment.strip_prefix(b"/*") else {
         // MariaDB and MySQL begin a comment with dashes and one byte more, which says that it is one.
-        let opening = match (comment.as_bytes().first(), dialect) {
+        let opening = match (comment.first(), dialect) {
             (Some(b'#'), _) => 1,
             (_, Dialect::Postgres) => 2,
             (_, Dialect::Mysql) => 3,
@@ -87,7 +88,7 @@ fn inside_comment(comment: &str, part: Part, dialect: Dialect) -> Range<usize> {
         return (part.start + opening).min(part.end)..part.end;
     };
     let start = part.start + 2;
-    start..start + body.strip_suffix("*/").unwrap_or(body).len()
+    start..start + body.strip_suffix(b"*/").unwrap_or(body).len()
 }
 
 /// The text that a format and its literals stand for, as SQLite's `printf` makes it. Slots without

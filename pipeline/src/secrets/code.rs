@@ -23,7 +23,7 @@ use super::{
 use crate::{
     dedup::{
         classify,
-        lex::{Kind, Lexer, Token},
+        lex::{Kind, Lexer, Quoting, Token},
     },
     flow::Dialect,
 };
@@ -35,11 +35,34 @@ const DEPTH_MAX: usize = 6;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reading {
     pub(super) dialect: Dialect,
+    /// What a backslash is within quotes.
+    pub(super) quoting: Quoting,
     /// The server may have refused it: quotes may be unbalanced, and a quoted name may have been meant
     /// as a literal.
     pub(super) failed: bool,
     /// It is a server's message, whose literals are names as a rule.
     pub(super) message: bool,
+}
+
+impl Reading {
+    /// A statement that was not refused, as far as is known.
+    pub(super) fn whole(dialect: Dialect, quoting: Quoting) -> Self {
+        Self {
+            dialect,
+            quoting,
+            failed: false,
+            message: false,
+        }
+    }
+
+    pub(super) fn lexer(self, text: &[u8], at: usize) -> Lexer<'_> {
+        Lexer::at(text, self.dialect, at).quoting(self.quoting)
+    }
+
+    /// Whether a backslash takes the next byte with it in a literal with this quote and no prefix.
+    pub(super) fn escapes(self, quote: u8) -> bool {
+        self.quoting.escapes(self.dialect, quote)
+    }
 }
 
 /// One secret.
@@ -95,7 +118,7 @@ impl<'a> Finder<'a> {
             text,
             reading,
             depth,
-            lexer: Lexer::new(text, reading.dialect),
+            lexer: reading.lexer(text, 0),
             found: Found::default(),
             calls: Vec::new(),
             unmarked_calls: 0,
@@ -170,12 +193,12 @@ impl<'a> Finder<'a> {
         self.found.values.push(self.text[start..end].to_vec());
         self.found.open |= end == self.text.len();
         self.add(start..end, true);
-        self.lexer = Lexer::at(self.text, self.reading.dialect, end);
+        self.lexer = self.reading.lexer(self.text, end);
         self.fill(Previous::operand());
     }
 
     fn comment(&mut self, token: &Token) {
-        let inside = Inside::of(self.text, token, self.reading.dialect);
+        let inside = Inside::of(self.text, token, self.reading);
         let has_quote = inside.bytes.iter().any(|byte| matches!(byte, b'\'' | b'"'));
         if has_quote && (self.is_secret_place() || self.is_password_place()) {
             self.add(inside.content, false);
@@ -189,7 +212,7 @@ impl<'a> Finder<'a> {
     }
 
     fn literal(&mut self, token: &Token) {
-        let inside = Inside::of(self.text, token, self.reading.dialect);
+        let inside = Inside::of(self.text, token, self.reading);
         let name = names::lower(&inside.bytes);
         let plugin = self.zone.is_some_and(|zone| zone.plugin) || self.statement.role;
         if plugin && inside.pieces == 1 && names::is_plugin(&name) {
@@ -267,7 +290,7 @@ impl<'a> Finder<'a> {
             let end = escaped_end(self.text, inside.content.end);
             self.add(inside.content.start..end, false);
             let behind = (end + 1).min(self.text.len());
-            self.lexer = Lexer::at(self.text, self.reading.dialect, behind);
+            self.lexer = self.reading.lexer(self.text, behind);
         }
     }
 
@@ -309,14 +332,14 @@ impl<'a> Finder<'a> {
                 .map_or(self.text.len(), |length| token.end + length);
             self.found.values.push(self.text[token.end..end].to_vec());
             self.add(token.end..end, false);
-            self.lexer = Lexer::at(self.text, self.reading.dialect, end);
+            self.lexer = self.reading.lexer(self.text, end);
         } else if self.zone.is_none() {
             self.zone = Some(Zone::new(Until::End, self.calls.len()));
         }
     }
 
     fn quoted(&mut self, token: &Token) {
-        let inside = Inside::of(self.text, token, self.reading.dialect);
+        let inside = Inside::of(self.text, token, self.reading);
         let qualified = self.previous.is_symbol(b'.') || self.text.get(token.end) == Some(&b'.');
         let meant_as_literal = (self.reading.failed && !qualified && self.is_secret_place())
             || self.armed.is_some_and(Armed::is_key);

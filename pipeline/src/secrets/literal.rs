@@ -5,6 +5,7 @@
 
 use std::{borrow::Cow, ops::Range};
 
+use super::code::Reading;
 use crate::{
     dedup::lex::{Kind, Token},
     flow::Dialect,
@@ -41,11 +42,11 @@ pub(super) struct Inside<'a> {
 
 impl<'a> Inside<'a> {
     /// The inside of `token` of `text`.
-    pub(super) fn of(text: &'a [u8], token: &Token, dialect: Dialect) -> Self {
+    pub(super) fn of(text: &'a [u8], token: &Token, reading: Reading) -> Self {
         match (token.kind, &text[token.start..token.end]) {
             (Kind::Comment, bytes) => comment(text, token, bytes),
-            (_, [b'$', ..]) if dialect == Dialect::Postgres => dollar_quoted(text, token),
-            _ => quoted(text, token, dialect),
+            (_, [b'$', ..]) if reading.dialect == Dialect::Postgres => dollar_quoted(text, token),
+            _ => quoted(text, token, reading),
         }
     }
 
@@ -118,7 +119,7 @@ fn dollar_quoted<'a>(text: &'a [u8], token: &Token) -> Inside<'a> {
     Inside::plain(text, token.start + tag..end, closed)
 }
 
-fn quoted<'a>(text: &'a [u8], token: &Token, dialect: Dialect) -> Inside<'a> {
+fn quoted<'a>(text: &'a [u8], token: &Token, reading: Reading) -> Inside<'a> {
     let bytes = &text[..token.end];
     let is_quote = |byte: &u8| matches!(byte, b'\'' | b'"' | b'`');
     let prefix = text[token.start..token.end]
@@ -126,10 +127,12 @@ fn quoted<'a>(text: &'a [u8], token: &Token, dialect: Dialect) -> Inside<'a> {
         .position(is_quote)
         .unwrap_or(0);
     let escapes = token.kind == Kind::Text
-        && match (dialect, &text[token.start..token.start + prefix]) {
+        && match (reading.dialect, &text[token.start..token.start + prefix]) {
             (Dialect::Postgres, [b'e' | b'E']) => true,
-            (Dialect::Postgres, _) | (_, [b'x' | b'X' | b'b' | b'B']) => false,
-            (Dialect::Mysql, _) => true,
+            (Dialect::Postgres, [b'u' | b'U', ..]) | (_, [b'x' | b'X' | b'b' | b'B']) => false,
+            _ => text
+                .get(token.start + prefix)
+                .is_some_and(|quote| reading.escapes(*quote)),
         };
     let mut inside = Inside {
         bytes: Cow::Borrowed(&[]),
@@ -236,12 +239,16 @@ fn next_quote(bytes: &[u8], from: usize) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dedup::lex::Lexer;
+    use crate::dedup::lex::{Lexer, Quoting};
 
     fn check(dialect: Dialect, text: &str, content: &str, inside: &str, closed: bool) {
         let token = Lexer::new(text.as_bytes(), dialect).next().unwrap();
         assert_eq!(token.end, text.len(), "{text}");
-        let found = Inside::of(text.as_bytes(), &token, dialect);
+        let found = Inside::of(
+            text.as_bytes(),
+            &token,
+            Reading::whole(dialect, Quoting::Usual),
+        );
         assert_eq!(&text[found.content.clone()], content, "{text}");
         assert_eq!(String::from_utf8_lossy(&found.bytes), inside, "{text}");
         assert_eq!(found.closed, closed, "{text}");
@@ -288,7 +295,7 @@ mod tests {
     fn places_lead_back_to_the_text() {
         let text = b"'a''b' 'cd'";
         let token = Lexer::new(text, Dialect::Mysql).next().unwrap();
-        let inside = Inside::of(text, &token, Dialect::Mysql);
+        let inside = Inside::of(text, &token, Reading::whole(Dialect::Mysql, Quoting::Usual));
         assert_eq!(&*inside.bytes, b"a'bcd");
         assert_eq!(inside.source(&(0..1)).first(), Some(&(1..2)));
         assert_eq!(inside.source(&(1..2)).first(), Some(&(2..4)));

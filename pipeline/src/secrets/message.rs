@@ -36,7 +36,7 @@ pub(super) fn mask(
         }
         mark_unknown(message.as_bytes(), text, masked, &mut marked);
     }
-    let clean = replaced(message, &mut marked);
+    let clean = replaced(message, &mut marked, MASK);
     // Its own words may announce a secret too: the text may be another one than ours.
     match mask_text(clean.as_bytes(), dialect, true, true) {
         Some(again) => Some(String::from_utf8_lossy(&again.bytes).into_owned()),
@@ -46,7 +46,7 @@ pub(super) fn mask(
 }
 
 /// Marks a secret wherever it stands, and parts of it that are long enough to be no chance.
-fn mark_value(message: &[u8], value: &[u8], marked: &mut [bool]) {
+pub(super) fn mark_value(message: &[u8], value: &[u8], marked: &mut [bool]) {
     if value.is_empty() || value == MASK.as_bytes() {
         return;
     }
@@ -157,8 +157,8 @@ fn mark_unknown(message: &[u8], text: &[u8], masked: Option<&Masked>, marked: &m
     }
 }
 
-/// The message with the mask for each run of marked bytes.
-fn replaced(message: &str, marked: &mut [bool]) -> String {
+/// The message with `mask` for each run of marked bytes.
+pub(super) fn replaced(message: &str, marked: &mut [bool], mask: &str) -> String {
     // A character is masked as a whole.
     for (at, character) in message.char_indices() {
         let bytes = &mut marked[at..at + character.len_utf8()];
@@ -171,7 +171,7 @@ fn replaced(message: &str, marked: &mut [bool]) -> String {
         if !marked[at] {
             clean.push(character);
         } else if !before {
-            clean.push_str(MASK);
+            clean.push_str(mask);
         }
         before = marked[at];
     }
@@ -185,7 +185,7 @@ pub(super) fn mask_parameters(parameters: &str, found: &Found) -> Option<String>
         for value in &found.values {
             mark_value(parameters.as_bytes(), value, &mut marked);
         }
-        return Some(replaced(parameters, &mut marked)).filter(|clean| clean != parameters);
+        return Some(replaced(parameters, &mut marked, MASK)).filter(|clean| clean != parameters);
     };
     let original = values.clone();
     if let Value::Array(values) = &mut values {
@@ -208,7 +208,7 @@ fn mask_strings(value: &mut Value, found: &Found) {
             for secret in &found.values {
                 mark_value(text.as_bytes(), secret, &mut marked);
             }
-            *text = replaced(text, &mut marked);
+            *text = replaced(text, &mut marked, MASK);
         }
         Value::Array(values) => values
             .iter_mut()

@@ -17,12 +17,14 @@
 //! and in code within literals. In doubt near such a word a literal is masked.
 //!
 //! Out of reach, for want of a parser: values of an `INSERT` (which column they are for is not
-//! known), a secret whose name is computed or written in escapes, one in another statement than the
-//! name that announces it (`SET @a = '...'`), and what the session's settings make of the quotes.
+//! known), a secret whose name is computed or written in escapes, and one in another statement than
+//! the name that announces it (`SET @a = '...'`). What a session's settings make of a backslash is not
+//! known either: a text that has one is read in each way, and what is a secret in any is masked.
 
 mod code;
 mod content;
 mod literal;
+mod literals;
 mod message;
 mod names;
 mod replace;
@@ -39,10 +41,11 @@ use self::{
     content::Nature,
 };
 use crate::{
-    dedup::{next_statement, statement_end},
+    dedup::{lex::Quoting, next_statement, statement_end},
     flow::{Dialect, Event, Kind, Status},
 };
 
+pub use literals::mask_literals;
 pub use trigger::may_have_secret;
 
 /// What stands for a secret.
@@ -150,15 +153,17 @@ fn find(text: &[u8], dialect: Option<Dialect>, failed: bool, message: bool) -> F
         None => &[Dialect::Postgres, Dialect::Mysql],
     };
     let mut all = Found::default();
-    for dialect in dialects {
-        let mut found = code::find(
-            text,
-            Reading {
-                dialect: *dialect,
-                failed,
-                message,
-            },
-        );
+    let readings = dialects.iter().flat_map(|dialect| {
+        let quoting = Quoting::of(text, *dialect).iter();
+        quoting.map(|quoting| Reading {
+            dialect: *dialect,
+            quoting: *quoting,
+            failed,
+            message,
+        })
+    });
+    for reading in readings {
+        let mut found = code::find(text, reading);
         all.secrets.append(&mut found.secrets);
         all.values.append(&mut found.values);
         all.parameters.append(&mut found.parameters);

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::{corpus::corpus, mask, mask_text, may_have_secret};
 use crate::{
-    dedup::classify,
+    dedup::{classify, lex::Quoting},
     flow::Dialect::{self, Mysql, Postgres},
 };
 
@@ -181,6 +181,36 @@ proptest! {
         let allowed = usize::from(place == 6);
         prop_assert_eq!(clean.matches("Zq7").count(), allowed, "{} {}", text, clean);
         prop_assert_eq!(classify(&clean, dialect), classify(&text, dialect));
+    }
+
+    /// Whatever the session makes of a backslash.
+    #[test]
+    fn any_password_is_masked_under_any_setting(
+        middle in proptest::collection::vec(proptest::sample::select(vec!["'", "\\", "\"", "a", " ", ";"]), 0..6),
+        setting in 0usize..3,
+        dialect in proptest::sample::select(vec![Postgres, Mysql]),
+        escaped in any::<bool>(),
+        place in 0usize..3,
+    ) {
+        let password = format!("Zq7{}7qZ", middle.concat());
+        let settings = Quoting::all(dialect);
+        let quoting = settings[setting % settings.len()];
+        let literal = if quoting.escapes(dialect, b'\'') {
+            let quote = if escaped { "\\'" } else { "''" };
+            password.replace('\\', "\\\\").replace('\'', quote)
+        } else {
+            password.replace('\'', "''")
+        };
+        let text = match (dialect, place) {
+            (Postgres, 0) => format!("alter role a password '{literal}'"),
+            (Postgres, 1) => format!("select 'b', crypt(c, '{literal}') from t"),
+            (Mysql, 0) => format!("create user a@b identified by '{literal}'"),
+            (Mysql, 1) => format!("set password for a@b = password('{literal}')"),
+            _ => format!("update t set password = '{literal}' where b = 'c'"),
+        };
+        let clean = mask(text.as_bytes(), Some(dialect));
+        let clean = String::from_utf8_lossy(&clean);
+        prop_assert!(!clean.contains("Zq7") && !clean.contains("7qZ"), "{:?} {} {}", quoting, text, clean);
     }
 }
 
