@@ -71,6 +71,24 @@ pub mod feature {
     pub const OBJECTS: u32 = 2;
     /// Statements inside functions, procedures and triggers.
     pub const SUB_STATEMENTS: u32 = 4;
+    /// Only the processes in the map `PIDS` that are marked [`super::pass::ONLY`].
+    pub const ONLY_PIDS: u32 = 1 << 16;
+    /// Not the processes in the map `PIDS` that are marked [`super::pass::NOT`].
+    pub const NOT_PIDS: u32 = 1 << 17;
+    /// The same for the users in the map `UIDS`.
+    pub const ONLY_UIDS: u32 = 1 << 18;
+    /// The same for the users in the map `UIDS`.
+    pub const NOT_UIDS: u32 = 1 << 19;
+    /// Any of the four.
+    pub const PROCESSES: u32 = ONLY_PIDS | NOT_PIDS | ONLY_UIDS | NOT_UIDS;
+}
+
+/// What an entry of the maps `PIDS` and `UIDS` says.
+pub mod pass {
+    /// It is recorded, and what is not marked so is not.
+    pub const ONLY: u32 = 1;
+    /// It is not recorded.
+    pub const NOT: u32 = 2;
 }
 
 /// How bind values stand in a `PARAMETERS` record, [`crate::record::Parameters::form`].

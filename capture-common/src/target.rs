@@ -8,6 +8,9 @@ use crate::ids::hook;
 /// How many binaries can be watched at once: the size of the `TARGETS` map.
 pub const TARGETS_MAX: u32 = 64;
 
+/// How many processes, and how many users, can be chosen: the size of `PIDS` and `UIDS`.
+pub const PROCESSES_MAX: u32 = 256;
+
 /// A struct offset that could not be resolved: the field is left out.
 pub const ABSENT: u32 = u32::MAX;
 

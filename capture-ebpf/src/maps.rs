@@ -8,7 +8,7 @@ use aya_ebpf::{
 };
 use capture_common::{
     ids::drop_reason,
-    target::{TARGETS_MAX, Target},
+    target::{PROCESSES_MAX, TARGETS_MAX, Target},
 };
 
 use crate::{objects::Tables, thread::Thread};
@@ -63,6 +63,14 @@ impl Namespace {
         }
     }
 }
+
+/// Processes that are recorded alone, or not at all.
+#[map]
+pub(crate) static PIDS: HashMap<u32, u32> = HashMap::with_max_entries(PROCESSES_MAX, 0);
+
+/// Users whose processes are recorded alone, or not at all.
+#[map]
+pub(crate) static UIDS: HashMap<u32, u32> = HashMap::with_max_entries(PROCESSES_MAX, 0);
 
 /// Bytes that are read only to find where a string ends; what they hold does not matter.
 #[map]

@@ -4,12 +4,16 @@ use core::ffi::c_void;
 
 use aya_ebpf::{
     EbpfContext,
-    helpers::generated::{bpf_get_attach_cookie, bpf_probe_read_user, bpf_probe_read_user_str},
+    helpers::{
+        bpf_get_current_pid_tgid, bpf_get_current_uid_gid,
+        generated::{bpf_get_attach_cookie, bpf_probe_read_user, bpf_probe_read_user_str},
+    },
+    maps::HashMap,
     programs::ProbeContext,
 };
 use capture_common::{
-    ids::drop_reason,
-    target::{ABSENT, Target},
+    ids::{drop_reason, feature, pass},
+    target::{ABSENT, NO_ADDRESS, Target},
 };
 
 use crate::maps;
@@ -82,11 +86,43 @@ pub(crate) fn hit(ctx: &ProbeContext, hook: usize) -> Option<Hit> {
     };
     // SAFETY: `regs` is the context itself, valid for the whole run of the program.
     let address = unsafe { (*ctx.regs).rip };
-    Some(Hit {
+    let hit = Hit {
         target_index: cookie,
         target,
         base: address.wrapping_sub(target.hook_address[hook]),
-    })
+    };
+    (target.features & feature::PROCESSES == 0 || is_meant(&hit)).then_some(hit)
+}
+
+/// Whether the process, or the postmaster that it belongs to, is one to record.
+#[inline(always)]
+fn is_meant(hit: &Hit) -> bool {
+    let features = hit.target.features;
+    if features & (feature::ONLY_UIDS | feature::NOT_UIDS) != 0 {
+        let mark = mark(&maps::UIDS, bpf_get_current_uid_gid() as u32);
+        if mark & pass::NOT != 0 || (features & feature::ONLY_UIDS != 0 && mark & pass::ONLY == 0) {
+            return false;
+        }
+    }
+    if features & (feature::ONLY_PIDS | feature::NOT_PIDS) == 0 {
+        return true;
+    }
+    let own = mark(&maps::PIDS, (bpf_get_current_pid_tgid() >> 32) as u32);
+    let main = match hit.target.postgres.postmaster_pid {
+        NO_ADDRESS => 0,
+        address => {
+            let pid = value::<u32>(hit.base.wrapping_add(address)).unwrap_or(0);
+            mark(&maps::PIDS, pid)
+        }
+    };
+    let mark = own | main;
+    mark & pass::NOT == 0 && (features & feature::ONLY_PIDS == 0 || mark & pass::ONLY != 0)
+}
+
+#[inline(always)]
+fn mark(map: &HashMap<u32, u32>, id: u32) -> u32 {
+    // SAFETY: user space replaces entries whole, so what is read is one it wrote.
+    map.get_ptr(id).map_or(0, |mark| unsafe { *mark })
 }
 
 /// The stack pointer where the probe hit.

@@ -4,18 +4,19 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt, io,
     os::fd::AsFd,
+    path::Path,
 };
 
 use aya::{
     Ebpf, EbpfError, EbpfLoader,
-    maps::{Array, MapData, MapError, RingBuf},
+    maps::{Array, HashMap, MapData, MapError, RingBuf},
     programs::{
         ProgramError, RawTracePoint, UProbe,
         uprobe::{UProbeAttachLocation, UProbeAttachPoint, UProbeLinkId, UProbeScope},
     },
 };
 use capture_common::{
-    ids::{drop_reason, feature, hook},
+    ids::{drop_reason, feature, hook, pass},
     target::{TARGETS_MAX, Target},
 };
 
@@ -219,7 +220,40 @@ pub struct Capture {
     ebpf: Ebpf,
     targets: Array<MapData, TargetValue>,
     options: Options,
-    attached: BTreeMap<u32, Vec<(&'static str, UProbeLinkId)>>,
+    pids: HashMap<MapData, u32, u32>,
+    uids: HashMap<MapData, u32, u32>,
+    /// Bits of [`feature`] that say whether processes are chosen.
+    processes: u32,
+    attached: BTreeMap<u32, Attached>,
+}
+
+/// A server binary whose probes are on, or about to be.
+#[derive(Debug)]
+struct Attached {
+    resolved: Resolved,
+    links: Vec<Link>,
+}
+
+/// One probe.
+#[derive(Debug)]
+struct Link {
+    hook: usize,
+    feature: u32,
+    name: &'static str,
+    id: UProbeLinkId,
+}
+
+/// Which processes are recorded.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Processes {
+    /// Only these; every one when empty. Backends go with their postmaster.
+    pub pids: Vec<u32>,
+    /// None of these.
+    pub not_pids: Vec<u32>,
+    /// Only those of these users; of every one when empty.
+    pub uids: Vec<u32>,
+    /// None of these users' processes.
+    pub not_uids: Vec<u32>,
 }
 
 impl fmt::Debug for Capture {
@@ -276,9 +310,12 @@ impl Capture {
         let drops = Drops(map(&mut ebpf, "DROPS")?);
         let targets = map(&mut ebpf, "TARGETS")?;
         let capture = Self {
-            ebpf,
             targets,
             options,
+            pids: map(&mut ebpf, "PIDS")?,
+            uids: map(&mut ebpf, "UIDS")?,
+            processes: 0,
+            ebpf,
             attached: BTreeMap::new(),
         };
         Ok((capture, ring, drops))
@@ -294,78 +331,142 @@ impl Capture {
         let index = (0..TARGETS_MAX)
             .find(|index| !self.attached.contains_key(index))
             .ok_or(CaptureError::TooManyTargets)?;
+        let attached = Attached {
+            resolved: resolved.clone(),
+            links: Vec::new(),
+        };
+        self.tell(index, &attached.resolved)?;
+        self.attached.insert(index, attached);
+        Ok(index)
+    }
+
+    /// Puts what is known about a binary, and what is to be recorded, where the probes look it up.
+    fn tell(&mut self, index: u32, resolved: &Resolved) -> Result<(), CaptureError> {
         let mut target = resolved.target;
         target.text_max = self.options.text_max;
-        target.features = self.options.features();
+        target.features = self.options.features() | self.processes;
         target.parameter_max = self.options.parameter_max;
         target.mysql.commands = command_mask();
         self.targets
             .set(index, TargetValue(target), 0)
-            .map_err(|source| map_error("TARGETS", source))?;
-        self.attached.insert(index, Vec::new());
-        Ok(index)
+            .map_err(|source| map_error("TARGETS", source))
     }
 
-    /// Attaches to every hook that was found in the prepared server binary. The probes fire in every
-    /// process that runs this binary, now and later.
+    /// Attaches to every hook that was found in the prepared server binary, and that what is recorded
+    /// needs. The probes fire in every process that runs this binary, now and later.
     ///
     /// # Errors
     ///
     /// When a probe cannot be attached; then none is, and the index is free again.
-    pub fn attach(
+    pub fn attach(&mut self, index: u32, server: &Server) -> Result<(), CaptureError> {
+        let attached = self.attach_missing(index, &server.attach_path, &server.exe);
+        if attached.is_err() {
+            self.detach(index);
+        }
+        attached
+    }
+
+    /// Records other things from now on; `servers` are those that are attached, with their index. The
+    /// size of the ring stays.
+    ///
+    /// # Errors
+    ///
+    /// When a probe cannot be attached; what could be, is in force.
+    pub fn reconfigure<'s>(
         &mut self,
-        index: u32,
-        server: &Server,
-        resolved: &Resolved,
+        options: Options,
+        processes: &Processes,
+        servers: impl IntoIterator<Item = (u32, &'s Server)>,
     ) -> Result<(), CaptureError> {
-        let mut links = Vec::new();
+        self.options = options;
+        self.choose(processes)?;
+        for (index, server) in servers {
+            self.attach_missing(index, &server.attach_path, &server.exe)?;
+        }
+        let features = options.features();
+        for (index, attached) in std::mem::take(&mut self.attached) {
+            self.tell(index, &attached.resolved)?;
+            let unwanted = |link: &Link| link.feature != 0 && link.feature & features == 0;
+            let (gone, links) = attached.links.into_iter().partition(unwanted);
+            self.release(gone);
+            let resolved = attached.resolved;
+            self.attached.insert(index, Attached { resolved, links });
+        }
+        Ok(())
+    }
+
+    /// Sets which processes are recorded, for what is attached from now on.
+    ///
+    /// # Errors
+    ///
+    /// When there are more than the maps have room for.
+    pub fn choose(&mut self, processes: &Processes) -> Result<(), CaptureError> {
+        fill(&mut self.pids, "PIDS", &processes.pids, &processes.not_pids)?;
+        fill(&mut self.uids, "UIDS", &processes.uids, &processes.not_uids)?;
+        let bit = |list: &[u32], bit| if list.is_empty() { 0 } else { bit };
+        self.processes = bit(&processes.pids, feature::ONLY_PIDS)
+            | bit(&processes.not_pids, feature::NOT_PIDS)
+            | bit(&processes.uids, feature::ONLY_UIDS)
+            | bit(&processes.not_uids, feature::NOT_UIDS);
+        Ok(())
+    }
+
+    /// Attaches the probes that what is recorded needs and that are not attached yet.
+    fn attach_missing(&mut self, index: u32, path: &Path, exe: &Path) -> Result<(), CaptureError> {
         let features = self.options.features();
+        let Some(attached) = self.attached.get_mut(&index) else {
+            return Ok(());
+        };
         let wanted = |hook: &&Hook| hook.feature == 0 || hook.feature & features != 0;
-        for found in resolved.hooks.iter().filter(wanted) {
+        for found in attached.resolved.hooks.iter().filter(wanted) {
             for (_, name) in PROGRAMS.iter().filter(|(id, _)| *id == found.id) {
+                let is_there = |link: &Link| link.name == *name && link.hook == found.id;
+                if attached.links.iter().any(is_there) {
+                    continue;
+                }
                 let point = UProbeAttachPoint {
                     location: UProbeAttachLocation::AbsoluteOffset(found.file_offset),
                     cookie: Some(u64::from(index)),
                 };
                 let program: &mut UProbe = program(&mut self.ebpf, name)?;
-                match program.attach(point, &server.attach_path, UProbeScope::AllProcesses) {
-                    Ok(link) => links.push((*name, link)),
-                    Err(source) => {
-                        self.release(links);
-                        self.attached.remove(&index);
-                        return Err(CaptureError::Attach {
-                            name,
-                            symbol: found.symbol.to_string(),
-                            exe: server.exe.display().to_string(),
-                            source: Box::new(source),
-                        });
-                    }
-                }
+                let id = program
+                    .attach(point, path, UProbeScope::AllProcesses)
+                    .map_err(|source| CaptureError::Attach {
+                        name,
+                        symbol: found.symbol.clone(),
+                        exe: exe.display().to_string(),
+                        source: Box::new(source),
+                    })?;
+                attached.links.push(Link {
+                    hook: found.id,
+                    feature: found.feature,
+                    name,
+                    id,
+                });
             }
         }
-        self.attached.insert(index, links);
         Ok(())
     }
 
     /// Detaches from one server binary.
     pub fn detach(&mut self, index: u32) {
-        if let Some(links) = self.attached.remove(&index) {
-            self.release(links);
+        if let Some(attached) = self.attached.remove(&index) {
+            self.release(attached.links);
         }
     }
 
     /// Detaches from every server binary.
     pub fn detach_all(&mut self) {
-        for (_, links) in std::mem::take(&mut self.attached) {
-            self.release(links);
+        for (_, attached) in std::mem::take(&mut self.attached) {
+            self.release(attached.links);
         }
     }
 
-    fn release(&mut self, links: Vec<(&'static str, UProbeLinkId)>) {
-        for (name, link) in links {
+    fn release(&mut self, links: Vec<Link>) {
+        for Link { name, id, .. } in links {
             let detached = program::<UProbe>(&mut self.ebpf, name).and_then(|program| {
                 program
-                    .detach(link)
+                    .detach(id)
                     .map_err(|source| program_error(name, source))
             });
             if let Err(error) = detached {
@@ -373,6 +474,28 @@ impl Capture {
             }
         }
     }
+}
+
+/// Makes a map hold exactly these entries.
+fn fill(
+    map: &mut HashMap<MapData, u32, u32>,
+    name: &'static str,
+    only: &[u32],
+    not: &[u32],
+) -> Result<(), CaptureError> {
+    let failed = |source| map_error(name, source);
+    let mut marks: BTreeMap<u32, u32> = only.iter().map(|id| (*id, pass::ONLY)).collect();
+    for id in not {
+        *marks.entry(*id).or_default() |= pass::NOT;
+    }
+    let known: Vec<u32> = map.keys().collect::<Result<_, _>>().map_err(failed)?;
+    for id in known.into_iter().filter(|id| !marks.contains_key(id)) {
+        map.remove(&id).map_err(failed)?;
+    }
+    for (id, mark) in marks {
+        map.insert(id, mark, 0).map_err(failed)?;
+    }
+    Ok(())
 }
 
 fn program<'a, P>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut P, CaptureError>

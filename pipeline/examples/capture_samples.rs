@@ -52,7 +52,7 @@ fn main() -> anyhow::Result<()> {
     let server = server.with_context(|| format!("no {engine} runs"))?;
     let resolved = resolve(&Image::open(&server.attach_path)?)?;
     let index = capture.prepare(&resolved)?;
-    capture.attach(index, server, &resolved)?;
+    capture.attach(index, server)?;
 
     let status = Command::new(command).args(rest).status()?;
     ring.wait(SETTLE)?;

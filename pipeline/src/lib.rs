@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod flow;
+pub mod config;
 pub mod decode;
 pub mod assemble;
 pub mod secrets;

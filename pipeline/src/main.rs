@@ -5,8 +5,8 @@ use std::{error::Error, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use sqltrail::{
-    commands, compact::CompactError, exit, output::unless_closed, query::QueryError,
-    record::RecordError, store::error::StoreError,
+    commands, compact::CompactError, config::error::ConfigError, exit, output::unless_closed,
+    query::QueryError, record::RecordError, store::error::StoreError,
 };
 
 /// A flight recorder for SQL databases.
@@ -29,7 +29,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Record what servers are asked, until SIGINT, SIGTERM or SIGHUP
+    /// Record what servers are asked, until SIGINT or SIGTERM; SIGHUP reads the configuration again
     Record(commands::record::Args),
     /// List the database servers that run, and what of each can be recorded
     Servers(commands::servers::Args),
@@ -41,6 +41,8 @@ enum Command {
     Query(commands::query::Args),
     /// Make Parquet files of what is sealed
     Compact(commands::compact::Args),
+    /// Check a configuration
+    Config(commands::config::Args),
 }
 
 fn main() -> ExitCode {
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         Command::Tail(args) => commands::tail::run(&args, &cli.dir),
         Command::Query(args) => commands::query::run(&args, &cli.dir),
         Command::Compact(args) => commands::compact::run(&args, &cli.dir),
+        Command::Config(args) => commands::config::run(args).map(|()| ExitCode::SUCCESS),
     };
     unless_closed(result.map(Some)).map_or_else(
         |error| report(&error),
@@ -91,4 +94,5 @@ fn hint<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a str> {
         .or_else(|| of(cause).and_then(RecordError::hint))
         .or_else(|| of(cause).and_then(CompactError::hint))
         .or_else(|| of(cause).and_then(QueryError::hint))
+        .or_else(|| of(cause).and_then(ConfigError::hint))
 }

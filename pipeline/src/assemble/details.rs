@@ -10,7 +10,7 @@ use capture_common::{
     record::{NO_COUNT, SubBegin, SubEnd, outcome},
 };
 
-use super::{Rows, mysql, objects::Objects, parameters::Bound, postgres, row};
+use super::{Place, Rows, mysql, objects::Objects, parameters::Bound, postgres, row};
 use crate::flow::{Event, Kind, Session, Status, Text};
 
 /// Statements inside one statement that are kept until it ends; what is beyond is a loss.
@@ -58,10 +58,10 @@ impl Details {
         !self.subs.is_empty()
     }
 
-    /// Rows of what ran inside the statement with the row `parent`, numbered by `take_seq`.
+    /// Rows of what ran inside the statement with the row at `parent`, numbered by `take_seq`.
     pub(super) fn take_subs(
         &mut self,
-        parent: &Event,
+        parent: Place,
         mut take_seq: impl FnMut() -> i64,
         out: &mut Vec<Event>,
     ) {

@@ -27,6 +27,7 @@ use capture_common::{
 };
 
 use crate::{
+    config::filter::{Cause, Filter},
     decode::Record,
     flow::{Dialect, Event, Kind, Session, Status},
 };
@@ -147,6 +148,8 @@ impl Assembler {
             nearest: BTreeMap::new(),
             parameter_max: PARAMETER_MAX_DEFAULT,
             subs_lost: 0,
+            filter: Arc::default(),
+            filtered: BTreeMap::new(),
         };
         Self {
             rows,
@@ -167,6 +170,16 @@ impl Assembler {
     /// Sets how many bytes of one bind value are stored.
     pub fn set_parameter_max(&mut self, bytes: usize) {
         self.rows.parameter_max = bytes;
+    }
+
+    /// Sets which statements are left out of what comes from now on.
+    pub fn set_filter(&mut self, filter: Arc<Filter>) {
+        self.rows.filter = filter;
+    }
+
+    /// How many statements were left out since the last call, by cause.
+    pub fn take_filtered(&mut self) -> BTreeMap<Cause, i64> {
+        std::mem::take(&mut self.rows.filtered)
     }
 
     /// How many statements inside others were not kept since the last call, for want of room.
@@ -207,6 +220,13 @@ impl Assembler {
     }
 }
 
+/// Where a row stands in the trail.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    seq: i64,
+    message_seq: i64,
+}
+
 /// What makes the rows: all that is known but the threads.
 #[derive(Debug)]
 struct Rows {
@@ -220,6 +240,10 @@ struct Rows {
     parameter_max: usize,
     /// Statements inside others that were not kept, since the last look.
     subs_lost: i64,
+    /// Which statements are left out.
+    filter: Arc<Filter>,
+    /// How many were, by cause, since the last look.
+    filtered: BTreeMap<Cause, i64>,
 }
 
 impl Rows {
@@ -433,7 +457,7 @@ impl Rows {
         self.push_statement(thread, event, out);
     }
 
-    /// A numbered row of a statement.
+    /// A row of a statement.
     fn query(
         &mut self,
         facts: Option<&Arc<Session>>,
@@ -443,7 +467,7 @@ impl Rows {
         self.event(facts, time_us, Kind::Query, command)
     }
 
-    /// A numbered row of a session.
+    /// A row of a session.
     fn event(
         &mut self,
         facts: Option<&Arc<Session>>,
@@ -451,7 +475,8 @@ impl Rows {
         kind: Kind,
         command: &'static str,
     ) -> Event {
-        let mut event = Event::new(self.take_seq(), time_us, kind, command);
+        // It gets its number once it is sure to be kept.
+        let mut event = Event::new(0, time_us, kind, command);
         event.session = facts.cloned();
         event
     }
@@ -462,17 +487,34 @@ impl Rows {
         thread.details.complete(&mut event, self.parameter_max);
         let mut details = std::mem::take(&mut thread.details);
         self.subs_lost += std::mem::take(&mut details.subs_lost);
-        self.push(thread, event, out);
-        if let Some(parent) = out.last().cloned().filter(|_| details.has_subs()) {
-            details.take_subs(&parent, || self.take_seq(), out);
+        let kept = self.push(thread, event, out);
+        if let Some(parent) = kept.filter(|_| details.has_subs()) {
+            details.take_subs(parent, || self.take_seq(), out);
         }
     }
 
-    /// Adds a row, as the first or a further one of its message.
-    fn push(&self, thread: &mut Thread, mut event: Event, out: &mut Vec<Event>) {
-        if let Some(message) = &mut thread.message {
-            event.message_seq = *message.first_seq.get_or_insert(event.seq);
+    /// Adds a row, as the first or a further one of its message, unless the filter leaves it out; gives
+    /// its place.
+    fn push(
+        &mut self,
+        thread: &mut Thread,
+        mut event: Event,
+        out: &mut Vec<Event>,
+    ) -> Option<Place> {
+        if let Some(cause) = self.filter.excludes(&event) {
+            *self.filtered.entry(cause).or_default() += 1;
+            return None;
         }
+        event.seq = self.take_seq();
+        event.message_seq = match &mut thread.message {
+            Some(message) => *message.first_seq.get_or_insert(event.seq),
+            None => event.seq,
+        };
+        let place = Place {
+            seq: event.seq,
+            message_seq: event.message_seq,
+        };
         out.push(event);
+        Some(place)
     }
 }

@@ -6,3 +6,4 @@ pub mod doctor;
 pub mod tail;
 pub mod query;
 pub mod compact;
+pub mod config;

@@ -3,28 +3,50 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
-use capture::attach::{RING_BYTES_DEFAULT, TEXT_MAX_DEFAULT, TEXT_MAX_LIMIT};
 
-use crate::record::{self, Options};
+use crate::{
+    config::{
+        Source,
+        file::{File, Literals},
+        load,
+        value::Bytes,
+    },
+    record::{self, Options, Settings},
+};
 
-/// Records what servers are asked, until SIGINT, SIGTERM or SIGHUP.
+/// Records what servers are asked, until SIGINT or SIGTERM. SIGHUP reads the configuration again.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Engine name, process id or binary path of each server to record [default: every server, now and later]
     #[arg(value_name = "SERVER")]
     servers: Vec<String>,
 
-    /// Most bytes recorded of one statement; its true length is always recorded
-    #[arg(long, value_name = "BYTES", value_parser = text_bytes, default_value_t = TEXT_MAX_DEFAULT)]
-    max_query_bytes: u32,
+    /// Configuration [default: /etc/sqltrail/sqltrail.toml, if it is there]; flags override its keys
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 
-    /// Size of the ring between kernel and recorder, a power of two
-    #[arg(long, value_name = "BYTES", value_parser = ring_bytes, default_value_t = RING_BYTES_DEFAULT)]
-    ring_bytes: u32,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+/// Flags that stand for keys of the configuration.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(super) struct Flags {
+    /// Most bytes recorded of one statement; its true length is always recorded [default: 64KiB]
+    #[arg(long, value_name = "BYTES")]
+    max_query_bytes: Option<Bytes>,
+
+    /// Size of the ring between kernel and recorder, a power of two [default: 64MiB]
+    #[arg(long, value_name = "BYTES")]
+    ring_bytes: Option<Bytes>,
 
     /// Leave out bind values
     #[arg(long)]
     no_parameters: bool,
+
+    /// Most bytes recorded of one bind value [default: 1KiB]
+    #[arg(long, value_name = "BYTES")]
+    max_parameter_bytes: Option<Bytes>,
 
     /// Leave out the tables that each statement touches
     #[arg(long)]
@@ -33,100 +55,55 @@ pub struct Args {
     /// Record the statements inside functions, procedures and triggers, too
     #[arg(long)]
     sub_statements: bool,
+
+    /// Store literals, or `?` in place of each [default: keep]
+    #[arg(long, value_name = "WHAT")]
+    literals: Option<Literals>,
+}
+
+impl Flags {
+    /// Overrides what the file says.
+    fn apply(&self, file: &mut File) {
+        fn set<T: Copy>(key: &mut T, flag: Option<T>) {
+            *key = flag.unwrap_or(*key);
+        }
+        let record = &mut file.record;
+        set(&mut record.max_query_bytes, self.max_query_bytes);
+        set(&mut record.ring_bytes, self.ring_bytes);
+        set(&mut record.parameters, self.no_parameters.then_some(false));
+        set(&mut record.max_parameter_bytes, self.max_parameter_bytes);
+        set(&mut record.objects, self.no_objects.then_some(false));
+        set(
+            &mut record.sub_statements,
+            self.sub_statements.then_some(true),
+        );
+        set(&mut record.literals, self.literals);
+    }
 }
 
 /// Runs the command.
 ///
 /// # Errors
 ///
-/// When recording cannot start or go on.
+/// When the configuration cannot be used, or recording cannot start or go on.
 pub fn run(args: Args, dir: PathBuf) -> anyhow::Result<()> {
+    let source = Source::new(args.config);
+    let (servers, flags) = (args.servers, args.flags);
+    let settings = Settings::new(move || {
+        load(&source, |file| {
+            if !servers.is_empty() {
+                file.record.servers.clone_from(&servers);
+            }
+            flags.apply(file);
+        })
+    })?;
     let options = Options {
-        servers: args.servers,
-        capture: capture::attach::Options {
-            ring_bytes: args.ring_bytes,
-            text_max: args.max_query_bytes,
-            parameters: !args.no_parameters,
-            objects: !args.no_objects,
-            sub_statements: args.sub_statements,
-            ..capture::attach::Options::default()
-        },
+        settings,
         ..Options::new(dir)
     };
-    record::run(&options, |servers| {
+    let shown = options.dir.display().to_string();
+    record::run(options, |servers| {
         tracing::info!("recording: {servers} servers attached");
     })
-    .with_context(|| format!("cannot record into {}", options.dir.display()))
-}
-
-fn text_bytes(text: &str) -> Result<u32, String> {
-    let bytes = bytes(text)?;
-    if (256..=TEXT_MAX_LIMIT).contains(&bytes) {
-        Ok(bytes)
-    } else {
-        Err(format!("must be from 256 to {TEXT_MAX_LIMIT}"))
-    }
-}
-
-fn ring_bytes(text: &str) -> Result<u32, String> {
-    const LEAST: u32 = 1 << 20;
-    const MOST: u32 = 1 << 30;
-    let bytes = bytes(text)?;
-    if bytes.is_power_of_two() && (LEAST..=MOST).contains(&bytes) {
-        Ok(bytes)
-    } else {
-        Err(format!("must be a power of two from {LEAST} to {MOST}"))
-    }
-}
-
-/// A number of bytes: digits, with `KiB`, `MiB` or `GiB` behind them or not.
-fn bytes(text: &str) -> Result<u32, String> {
-    let split = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
-    let (digits, unit) = text.split_at(split);
-    let factor = match unit.trim() {
-        "" | "B" => 1,
-        "K" | "KiB" => 1 << 10,
-        "M" | "MiB" => 1 << 20,
-        "G" | "GiB" => 1 << 30,
-        other => {
-            return Err(format!(
-                "unknown unit {other:?}; KiB, MiB and GiB are known"
-            ));
-        }
-    };
-    let number: u32 = digits
-        .parse()
-        .map_err(|_| "must start with a number".to_owned())?;
-    number
-        .checked_mul(factor)
-        .ok_or_else(|| "too large".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes() {
-        let cases: &[(&str, Option<u32>)] = &[
-            ("256", Some(256)),
-            ("64KiB", Some(65_536)),
-            ("1MiB", Some(1 << 20)),
-            ("1 MiB", Some(1 << 20)),
-            ("255", None),
-            ("17MiB", None),
-            ("MiB", None),
-            ("1MB", None),
-            ("99999999999", None),
-            ("4GiB", None),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(text_bytes(text).ok(), *expected, "{text}");
-        }
-        assert_eq!(ring_bytes("64MiB"), Ok(64 << 20));
-        assert!(ring_bytes("3MiB").is_err());
-        assert!(ring_bytes("512KiB").is_err());
-    }
+    .with_context(|| format!("cannot record into {shown}"))
 }

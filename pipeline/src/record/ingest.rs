@@ -17,9 +17,10 @@ use capture_common::ids::drop_reason;
 use super::{Notice, batch::Pending};
 use crate::{
     assemble::{Assembler, Clock},
+    config::file::Literals,
     decode::decode,
     flow::{Batch, Event, Kind, RingPosition},
-    secrets::mask_event,
+    secrets::{mask_event, mask_literals},
     store::{Store, error::StoreError},
 };
 
@@ -34,6 +35,9 @@ const RETRY_WAIT: Duration = Duration::from_secs(1);
 
 /// How often a batch is tried again once recording is to end.
 const TRIES_AT_STOP: u32 = 5;
+
+/// How often it is put on record how many statements the filter left out.
+const FILTERED_INTERVAL_US: i64 = 60_000_000;
 
 /// The reasons of a loss that is noticed here.
 const UNREADABLE_RECORD: &str = "unreadable_record";
@@ -74,7 +78,21 @@ pub(super) struct Ingest {
     counted: [u64; drop_reason::MAX as usize],
     counted_at_us: i64,
     unreadable: i64,
+    literals: Literals,
+    /// How many of the rows that wait are masked already.
+    masked_up_to: usize,
+    filtered_told_us: i64,
     stopping: bool,
+}
+
+/// Masks what must not be stored of the rows from `from` on.
+fn mask(events: &mut [Event], literals: Literals, from: usize) {
+    for event in events.iter_mut().skip(from) {
+        mask_event(event);
+        if literals == Literals::Mask {
+            mask_literals(event);
+        }
+    }
 }
 
 fn now() -> (Clock, i64) {
@@ -106,6 +124,9 @@ impl Ingest {
             counted: [0; drop_reason::MAX as usize],
             counted_at_us: now_us,
             unreadable: 0,
+            literals: Literals::default(),
+            masked_up_to: 0,
+            filtered_told_us: now_us,
             stopping: false,
         }
     }
@@ -146,6 +167,20 @@ impl Ingest {
         loop {
             match self.notices.try_recv() {
                 Ok(Notice::Target(index, target)) => self.assembler.add_target(index, target),
+                Ok(Notice::Settings {
+                    filter,
+                    literals,
+                    parameter_max,
+                }) => {
+                    let (_, now_us) = now();
+                    self.filtered(now_us);
+                    self.assembler.set_filter(filter);
+                    self.assembler.set_parameter_max(parameter_max);
+                    // What was read before is stored as it was to be then.
+                    mask(&mut self.events, self.literals, self.masked_up_to);
+                    self.masked_up_to = self.events.len();
+                    self.literals = literals;
+                }
                 Ok(Notice::Lifecycle(what, detail)) => {
                     let (_, now_us) = now();
                     self.lifecycle(what, detail, now_us);
@@ -158,6 +193,17 @@ impl Ingest {
                 Err(TryRecvError::Empty) => return,
             }
         }
+    }
+
+    /// Rows for how many statements the filter left out since they were last told.
+    fn filtered(&mut self, now_us: i64) {
+        for (cause, count) in self.assembler.take_filtered() {
+            self.lifecycle("filtered", cause.to_string(), now_us);
+            if let Some(event) = self.events.last_mut() {
+                event.repeat_count = count;
+            }
+        }
+        self.filtered_told_us = now_us;
     }
 
     fn lifecycle(&mut self, what: &'static str, detail: String, now_us: i64) {
@@ -226,9 +272,16 @@ impl Ingest {
     /// Stores what was read and gives its place in the ring back.
     fn commit(&mut self, now_us: i64) -> Result<(), IngestError> {
         self.losses(now_us)?;
+        if now_us.saturating_sub(self.filtered_told_us) >= FILTERED_INTERVAL_US {
+            self.filtered(now_us);
+        }
         let position = self.ring.position();
         let mut events = std::mem::take(&mut self.events);
-        events.iter_mut().for_each(mask_event);
+        mask(
+            &mut events,
+            self.literals,
+            std::mem::take(&mut self.masked_up_to),
+        );
         let batch = Batch {
             events,
             ring: Some(RingPosition {
@@ -268,6 +321,7 @@ impl Ingest {
     /// Everything is read: what still runs is put on record as running, and the end itself.
     fn end(mut self, now_us: i64) -> Result<(), IngestError> {
         self.assembler.finish(&mut self.events);
+        self.filtered(now_us);
         self.lifecycle("stop", String::new(), now_us);
         self.commit(now_us)
     }

@@ -13,10 +13,12 @@ mod batch;
 mod ingest;
 mod maintain;
 mod notice;
+mod settings;
 mod supervise;
 mod watch;
 
 pub use notice::Notice;
+pub use settings::Settings;
 pub use supervise::{RecordError, run};
 
 use std::{path::PathBuf, time::Duration};
@@ -25,14 +27,12 @@ use std::{path::PathBuf, time::Duration};
 pub const SCAN_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How to record.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Options {
     /// Folder of the trail.
     pub dir: PathBuf,
-    /// Names, process ids or paths of the servers to record; every server when empty.
-    pub servers: Vec<String>,
-    /// What the kernel half records, and how much of it.
-    pub capture: capture::attach::Options,
+    /// What is recorded.
+    pub settings: Settings,
     /// How to store.
     pub store: crate::store::Options,
 }
@@ -43,8 +43,7 @@ impl Options {
     pub fn new(dir: PathBuf) -> Self {
         Self {
             dir,
-            servers: Vec::new(),
-            capture: capture::attach::Options::default(),
+            settings: Settings::default(),
             store: crate::store::Options::default(),
         }
     }

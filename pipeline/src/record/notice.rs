@@ -1,14 +1,40 @@
 //! What the supervisor tells the ingest thread.
 
-use crate::assemble::Target;
+use std::sync::Arc;
+
+use crate::{
+    assemble::Target,
+    config::{Config, file::Literals, filter::Filter},
+};
 
 /// One thing that the ingest thread must know or put on record.
 #[derive(Debug)]
 pub enum Notice {
     /// A server binary is about to be attached: its records will carry this index.
     Target(u32, Target),
+    /// Settings for what is read from now on.
+    Settings {
+        /// Which statements are left out.
+        filter: Arc<Filter>,
+        /// What becomes of literals.
+        literals: Literals,
+        /// Bytes of one bind value at most.
+        parameter_max: usize,
+    },
     /// Something happened to the recorder: the row's `command` and free text.
     Lifecycle(&'static str, String),
     /// Recording ends: the probes are off, what is in the ring is the last.
     Stop,
+}
+
+impl Notice {
+    /// What of `config` the ingest thread goes by.
+    #[must_use]
+    pub fn settings(config: &Config) -> Self {
+        Self::Settings {
+            filter: Arc::clone(config.filter()),
+            literals: config.literals(),
+            parameter_max: usize::try_from(config.capture().parameter_max).unwrap_or(usize::MAX),
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Starts the threads, follows servers and signals, ends everything in order.
 
 use std::{
-    sync::mpsc,
+    sync::mpsc::{self, Sender},
     thread::{self, JoinHandle},
 };
 
@@ -18,7 +18,8 @@ use super::{
     Notice, Options, SCAN_INTERVAL,
     ingest::{Ingest, IngestError},
     maintain,
-    watch::{Watch, WatchError},
+    settings::Settings,
+    watch::{Watch, WatchError, processes},
 };
 use crate::{
     store::{Store, error::StoreError},
@@ -77,21 +78,27 @@ impl RecordError {
 /// # Errors
 ///
 /// When recording cannot start, or cannot go on.
-pub fn run(options: &Options, ready: impl FnOnce(usize)) -> Result<(), RecordError> {
+pub fn run(mut options: Options, ready: impl FnOnce(usize)) -> Result<(), RecordError> {
+    let config = options.settings.current().clone();
     let store = Store::open(&options.dir, options.store, now_us())?;
-    let (capture, ring, drops) = Capture::load(options.capture)?;
+    let (mut capture, ring, drops) = Capture::load(config.capture())?;
+    capture.choose(&processes(&config))?;
     let boot = boot_id().map_err(system("read the boot id"))?;
     let ring_id = format!("{boot}/{}", now_us());
     let host_name = host_name().map_err(system("read the host name"))?;
 
     let (notices, heard) = mpsc::channel();
     let ingest = Ingest::new(ring, ring_id, drops, heard, store, host_name);
-    let mut watch = Watch::new(capture, options.servers.clone(), notices.clone());
-    let started = notices.send(Notice::Lifecycle(
-        "start",
-        format!("sqltrail {}", env!("CARGO_PKG_VERSION")),
-    ));
-    debug_assert!(started.is_ok(), "the receiver is held by the ingest above");
+    let mut watch = Watch::new(capture, config.servers().to_vec(), notices.clone());
+    let start = format!(
+        "sqltrail {}, configuration {}",
+        env!("CARGO_PKG_VERSION"),
+        config.sha256()
+    );
+    for notice in [Notice::settings(&config), Notice::Lifecycle("start", start)] {
+        let told = notices.send(notice);
+        debug_assert!(told.is_ok(), "the receiver is held by the ingest above");
+    }
 
     let ingest = spawn("ingest", move || ingest.run())?;
     let dir = options.dir.clone();
@@ -100,7 +107,7 @@ pub fn run(options: &Options, ready: impl FnOnce(usize)) -> Result<(), RecordErr
 
     let watched = watch.start().map_err(RecordError::from).and_then(|()| {
         ready(watch.len());
-        supervise(&mut watch, &ingest)
+        supervise(&mut watch, &mut options.settings, &notices, &ingest)
     });
     watch.stop();
     drop(notices);
@@ -111,8 +118,66 @@ pub fn run(options: &Options, ready: impl FnOnce(usize)) -> Result<(), RecordErr
     Ok(ingested?)
 }
 
+/// Reads the configuration again. One that cannot be used is put on record, and the former one holds.
+fn reload(watch: &mut Watch, settings: &mut Settings, notices: &Sender<Notice>) {
+    let reloaded = settings
+        .reload()
+        .map_err(anyhow::Error::new)
+        .and_then(|old| {
+            watch.reconfigure(settings.current())?;
+            Ok(old)
+        });
+    let told = match reloaded {
+        Ok(old) => {
+            let new = settings.current();
+            let mut changes = old.changes(new);
+            if let Some(key) = old.needs_restart(new) {
+                changes.push(format!("{key} takes a restart"));
+            }
+            let detail = format!(
+                "{} -> {}: {}",
+                old.sha256(),
+                new.sha256(),
+                if changes.is_empty() {
+                    "nothing changed".to_owned()
+                } else {
+                    changes.join("; ")
+                }
+            );
+            tracing::info!(detail, "configuration read");
+            notices
+                .send(Notice::settings(new))
+                .and_then(|()| notices.send(Notice::Lifecycle("config", detail)))
+        }
+        Err(error) => {
+            let detail = format!("{error:#}");
+            tracing::error!(
+                detail,
+                "the configuration cannot be used; the former one holds"
+            );
+            notices.send(Notice::Lifecycle("config_rejected", detail))
+        }
+    };
+    if told.is_err() {
+        // The thread's own error is what the user gets to see.
+        tracing::debug!("the ingest thread has ended");
+    }
+}
+
+/// Whether a hangup means that the terminal is gone, and not that somebody asks for a look at the
+/// configuration.
+fn has_terminal() -> bool {
+    use std::io::IsTerminal as _;
+    std::io::stdin().is_terminal() || std::io::stderr().is_terminal()
+}
+
 /// Follows servers until a signal comes or the ingest thread ends.
-fn supervise<T>(watch: &mut Watch, ingest: &JoinHandle<T>) -> Result<(), RecordError> {
+fn supervise<T>(
+    watch: &mut Watch,
+    settings: &mut Settings,
+    notices: &Sender<Notice>,
+    ingest: &JoinHandle<T>,
+) -> Result<(), RecordError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -122,14 +187,20 @@ fn supervise<T>(watch: &mut Watch, ingest: &JoinHandle<T>) -> Result<(), RecordE
         let mut terminate =
             signal(SignalKind::terminate()).map_err(system("listen for SIGTERM"))?;
         let mut hangup = signal(SignalKind::hangup()).map_err(system("listen for SIGHUP"))?;
+        let on_terminal = has_terminal();
         let mut scans = interval(SCAN_INTERVAL);
         scans.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 _ = interrupt.recv() => return Ok(()),
                 _ = terminate.recv() => return Ok(()),
-                // The terminal is gone; what was recorded is not to go with it.
-                _ = hangup.recv() => return Ok(()),
+                _ = hangup.recv() => {
+                    // The terminal is gone; what was recorded is not to go with it.
+                    if on_terminal {
+                        return Ok(());
+                    }
+                    reload(watch, settings, notices);
+                }
                 _ = scans.tick() => {
                     if ingest.is_finished() {
                         return Ok(());

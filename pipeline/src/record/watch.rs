@@ -7,14 +7,14 @@ use std::{
 };
 
 use capture::{
-    attach::{Capture, CaptureError},
+    attach::{Capture, CaptureError, Processes},
     elf::{ElfError, Image},
     resolve::{ResolveError, Resolved, resolve},
     servers::{Scan, Scanner, Server, ServerError},
 };
 
 use super::Notice;
-use crate::assemble::Target;
+use crate::{assemble::Target, config::Config};
 
 /// Why a server is not watched.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +68,7 @@ pub(super) struct Watch {
     capture: Capture,
     wanted: Vec<String>,
     notices: Sender<Notice>,
-    attached: HashMap<Key, u32>,
+    attached: HashMap<Key, (u32, Server)>,
     refused: HashSet<Key>,
 }
 
@@ -121,6 +121,18 @@ impl Watch {
         Ok(())
     }
 
+    /// Records by other settings from now on.
+    pub(super) fn reconfigure(&mut self, config: &Config) -> Result<(), WatchError> {
+        self.wanted = config.servers().to_vec();
+        let servers = self.attached.values();
+        self.capture.reconfigure(
+            config.capture(),
+            &processes(config),
+            servers.map(|(index, server)| (*index, server)),
+        )?;
+        Ok(())
+    }
+
     /// Detaches from every server.
     pub(super) fn stop(&mut self) {
         self.capture.detach_all();
@@ -154,8 +166,9 @@ impl Watch {
         };
         // The ingest thread must know the target before the first of its records is in the ring.
         self.tell(Notice::Target(index, target));
-        self.capture.attach(index, server, &resolved)?;
-        self.attached.insert((server.device, server.inode), index);
+        self.capture.attach(index, server)?;
+        let key = (server.device, server.inode);
+        self.attached.insert(key, (index, server.clone()));
         let detail = description(server, &resolved);
         tracing::info!(detail, "attached");
         self.tell(Notice::Lifecycle("attach", detail));
@@ -167,6 +180,25 @@ impl Watch {
             // The thread's own error is what the user gets to see.
             tracing::debug!("the ingest thread has ended");
         }
+    }
+}
+
+/// Which processes are to be recorded: where all servers are given as process ids, these alone, and not
+/// the others that run the same binary.
+pub(super) fn processes(config: &Config) -> Processes {
+    let kernel = config.kernel();
+    let named: Option<Vec<u32>> = config
+        .servers()
+        .iter()
+        .map(|name| name.parse().ok())
+        .collect();
+    let mut pids = kernel.pids.clone();
+    pids.extend(named.unwrap_or_default());
+    Processes {
+        pids,
+        not_pids: kernel.exclude_pids.clone(),
+        uids: kernel.uids.clone(),
+        not_uids: kernel.exclude_uids.clone(),
     }
 }
 

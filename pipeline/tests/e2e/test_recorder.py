@@ -154,11 +154,14 @@ def test_servers_names_both(pg, my):
     assert {pg.process.pid, my.pid} <= pids
 
 
-def test_a_server_that_starts_later_is_found(recorder, scratch):
+def test_a_server_that_starts_later_is_found(scratch, pg):
     """Its binary is one that is watched already, so nothing of it is missed."""
-    with conftest.PostgresUnderTest(scratch / "late-pg") as late:
+    with (
+        trail.Recorder(scratch / "early", str(pg.bin / "postgres")) as running,
+        conftest.PostgresUnderTest(scratch / "late-pg") as late,
+    ):
         with late.connect(user="postgres", dbname="postgres") as connection:
-            session = conftest.PgSession(recorder.trail, connection)
+            session = conftest.PgSession(running.trail, connection)
             session.run("select 'from the late server'")
             assert [row.db_query_text for row in session.rows()] == ["select 'from the late server'"]
 

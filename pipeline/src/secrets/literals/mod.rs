@@ -19,7 +19,7 @@ use crate::flow::{Event, Kind, Status};
 use text::Masked;
 
 /// What stands for a literal.
-pub const LITERAL_MASK: &str = "?";
+pub(super) const LITERAL_MASK: &str = "?";
 
 /// Masks the literals of one row.
 pub fn mask_literals(event: &mut Event) {

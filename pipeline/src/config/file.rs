@@ -1,0 +1,84 @@
+//! What the configuration file says: its sections and keys, with their defaults.
+//!
+//! The keys here are a promise to whoever wrote a file: none is renamed or given another meaning.
+
+use capture::attach;
+use serde::{Deserialize, Serialize};
+
+use super::{filter::Rule, value::Bytes};
+
+/// The whole file.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct File {
+    /// `[record]`
+    pub record: Record,
+    /// `[kernel]`
+    pub kernel: Kernel,
+    /// `[[filter]]`, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub filter: Vec<Rule>,
+}
+
+/// What is recorded, and how much of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Record {
+    /// Engine name, process id or binary path of each server; every server when empty.
+    pub servers: Vec<String>,
+    /// Most bytes of one statement.
+    pub max_query_bytes: Bytes,
+    /// Size of the ring between kernel and recorder.
+    pub ring_bytes: Bytes,
+    /// Whether bind values are recorded.
+    pub parameters: bool,
+    /// Most bytes of one bind value.
+    pub max_parameter_bytes: Bytes,
+    /// Whether the tables that a statement touches are recorded.
+    pub objects: bool,
+    /// Whether statements inside functions, procedures and triggers are recorded.
+    pub sub_statements: bool,
+    /// What becomes of literals.
+    pub literals: Literals,
+}
+
+impl Default for Record {
+    fn default() -> Self {
+        let capture = attach::Options::default();
+        Self {
+            servers: Vec::new(),
+            max_query_bytes: Bytes(capture.text_max),
+            ring_bytes: Bytes(capture.ring_bytes),
+            parameters: capture.parameters,
+            max_parameter_bytes: Bytes(capture.parameter_max),
+            objects: capture.objects,
+            sub_statements: capture.sub_statements,
+            literals: Literals::default(),
+        }
+    }
+}
+
+/// What becomes of literals before a row is stored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Literals {
+    /// They are stored.
+    #[default]
+    Keep,
+    /// `?` stands for each; bind values are left out.
+    Mask,
+}
+
+/// Which processes the probes pass over.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Kernel {
+    /// Only these processes; every one when empty. A postmaster's backends go with it.
+    pub pids: Vec<u32>,
+    /// All but these processes.
+    pub exclude_pids: Vec<u32>,
+    /// Only processes of these users; of every one when empty.
+    pub uids: Vec<u32>,
+    /// None of these users' processes.
+    pub exclude_uids: Vec<u32>,
+}
