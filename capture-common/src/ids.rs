@@ -32,6 +32,8 @@ pub mod kind {
     pub const SUB_BEGIN: u16 = 13;
     /// A statement inside another ended.
     pub const SUB_END: u16 = 14;
+    /// A prepared statement came to be, or was closed (MariaDB, MySQL).
+    pub const PREPARED: u16 = 15;
 }
 
 /// Bits of [`crate::record::Header::flags`].
@@ -51,6 +53,9 @@ pub mod flag {
     /// On `END`: reported from within a prepared statement or stored program, not by the command
     /// itself, which may or may not report its own end after it (MariaDB, MySQL).
     pub const NESTED: u16 = 64;
+    /// On `PREPARED`: the statement was closed. On `PARAMETERS` of the form `LONG_DATA`: the parts that
+    /// came before are thrown away.
+    pub const CLOSED: u16 = 128;
 }
 
 /// Engines, [`crate::target::Target::engine`].
@@ -99,7 +104,8 @@ pub mod parameter_form {
     pub const PACKET: u32 = 2;
     /// MySQL's `PS_PARAM`s.
     pub const MYSQL: u32 = 3;
-    /// The packet of a `COM_STMT_SEND_LONG_DATA`.
+    /// A part of a long value that comes before its statement is executed (`COM_STMT_SEND_LONG_DATA`):
+    /// no data, `count` is the statement's number, and the part follows as a `VALUE`.
     pub const LONG_DATA: u32 = 4;
 }
 
@@ -159,6 +165,20 @@ pub mod hook {
     pub const PG_EXECUTOR_FINISH: usize = 36;
     /// `ProcessUtility`: a PostgreSQL utility statement is executed.
     pub const PG_UTILITY: usize = 37;
+    /// `Statement_map::insert`: a MariaDB or MySQL statement is prepared.
+    pub const MY_PREPARED: usize = 20;
+    /// `mysql_lock_tables`: the tables of a MariaDB or MySQL statement are locked.
+    pub const MY_LOCK_TABLES: usize = 21;
+    /// `handler::ha_write_row`: a row is inserted.
+    pub const MY_WRITE_ROW: usize = 22;
+    /// `handler::ha_update_row`.
+    pub const MY_UPDATE_ROW: usize = 23;
+    /// `handler::ha_delete_row`.
+    pub const MY_DELETE_ROW: usize = 24;
+    /// `acl_authenticate`: a MySQL client logs in.
+    pub const MY_LOGIN: usize = 25;
+    /// `mysql_execute_command`: a statement of MariaDB or MySQL begins, also inside another.
+    pub const MY_SUB: usize = 26;
     /// How many there are room for.
     pub const MAX: usize = 40;
 }

@@ -250,6 +250,19 @@ pub struct SubEnd {
     pub rows_sent: u64,
 }
 
+/// `PREPARED`: the call in the header, which carries the text, has made a prepared statement; with the
+/// flag `CLOSED`, the statement is no more.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prepared {
+    /// Common part.
+    pub header: Header,
+    /// Number of the statement within its session.
+    pub statement: u32,
+    /// Always 0.
+    pub reserved: u32,
+}
+
 /// Values of [`End::outcome`].
 pub mod outcome {
     /// Ended well.
@@ -276,5 +289,6 @@ const _: () = {
     assert!(size_of::<Value>() == 48 + 16);
     assert!(size_of::<Object>() == 48 + 16 + 24);
     assert!(size_of::<SubBegin>() == 48 + 8 + 16);
+    assert!(size_of::<Prepared>() == 48 + 8);
     assert!(size_of::<SubEnd>() == 48 + 16 + 8 + 16);
 };

@@ -158,11 +158,24 @@ pub struct MysqlLayout {
     /// Bytes of `dispatch_command` from its hooked address; a statement end called from elsewhere is
     /// that of a statement inside a stored program. [`ABSENT`] when not known.
     pub dispatch_size: u32,
+    /// Prepared statement (`Statement`, `Prepared_statement`) > its number in the protocol.
+    pub statement_id: u32,
+    /// `TABLE` > `TABLE_SHARE *`.
+    pub table_share: u32,
+    /// `handler` > `TABLE_SHARE *`.
+    pub handler_share: u32,
+    /// `TABLE_SHARE` > cache key: `char *` to schema and table, each with a NUL behind it, then the
+    /// length of the whole (`size_t`).
+    pub share_key: u32,
+    /// `TABLE` > lock type: `int`, from 2 on.
+    pub table_lock: u32,
+    /// How many lock types from 2 on are for reading, less one.
+    pub lock_reads: u32,
 }
 
 const _: () = {
     assert!(size_of::<PostgresLayout>() == 9 * 8 + 24 * 4);
-    assert!(size_of::<MysqlLayout>() == 4 * 8 + 20 * 4);
-    assert!(size_of::<Target>() == 16 + 8 * hook::MAX + 168 + 112);
+    assert!(size_of::<MysqlLayout>() == 4 * 8 + 26 * 4);
+    assert!(size_of::<Target>() == 16 + 8 * hook::MAX + 168 + 136);
     assert!(size_of::<Target>().is_multiple_of(8));
 };

@@ -8,7 +8,7 @@ use aya_ebpf::{
     helpers::generated::bpf_ktime_get_boot_ns,
 };
 use capture_common::record::{
-    Begin, End, Header, MESSAGE_MAX, Parameters, SubBegin, SubEnd, Text, Value,
+    Begin, End, Header, MESSAGE_MAX, Parameters, Prepared, SubBegin, SubEnd, Text, Value,
 };
 
 use crate::{
@@ -42,7 +42,9 @@ macro_rules! fixed {
         })*
     };
 }
-fixed!(Begin, Text, End, Parameters, Value, SubBegin, SubEnd);
+fixed!(
+    Begin, Text, End, Parameters, Value, SubBegin, SubEnd, Prepared
+);
 
 /// Header of a record of the running thread.
 #[inline(always)]

@@ -179,6 +179,77 @@ fn my_disconnect(ctx: ProbeContext) -> u32 {
     0
 }
 
+/// `Statement_map::insert(THD *, Statement *)` (MariaDB) or
+/// `Prepared_statement_map::insert(Prepared_statement *)` (MySQL)
+#[uprobe(sleepable)]
+fn my_prepared(ctx: ProbeContext) -> u32 {
+    mysql::values::prepared(&ctx);
+    0
+}
+
+/// `mysql_lock_tables(THD *, TABLE **, size_t count, uint flags)`
+#[uprobe(sleepable)]
+fn my_lock_tables(ctx: ProbeContext) -> u32 {
+    mysql::tables::locked(&ctx);
+    0
+}
+
+/// `handler::ha_write_row(const uchar *)`, `ha_update_row`, `ha_delete_row`
+#[uprobe(sleepable)]
+fn my_row(ctx: ProbeContext) -> u32 {
+    mysql::tables::row(&ctx);
+    0
+}
+
+/// Return of `handler::ha_write_row`
+#[uretprobe(sleepable)]
+fn my_row_written(ctx: RetProbeContext) -> u32 {
+    mysql::tables::row_done(&ctx, 0);
+    0
+}
+
+/// Return of `handler::ha_update_row`
+#[uretprobe(sleepable)]
+fn my_row_updated(ctx: RetProbeContext) -> u32 {
+    mysql::tables::row_done(&ctx, 1);
+    0
+}
+
+/// Return of `handler::ha_delete_row`
+#[uretprobe(sleepable)]
+fn my_row_deleted(ctx: RetProbeContext) -> u32 {
+    mysql::tables::row_done(&ctx, 2);
+    0
+}
+
+/// `acl_authenticate(THD *, enum_server_command)`
+#[uprobe(sleepable)]
+fn my_login(ctx: ProbeContext) -> u32 {
+    mysql::login(&ctx);
+    0
+}
+
+/// Return of `acl_authenticate`
+#[uretprobe(sleepable)]
+fn my_logged_in(ctx: RetProbeContext) -> u32 {
+    mysql::logged_in(&ctx);
+    0
+}
+
+/// `mysql_execute_command(THD *, ...)`
+#[uprobe(sleepable)]
+fn my_sub_begin(ctx: ProbeContext) -> u32 {
+    mysql::inside::begin(&ctx);
+    0
+}
+
+/// Return of `mysql_execute_command`
+#[uretprobe(sleepable)]
+fn my_sub_end(ctx: RetProbeContext) -> u32 {
+    mysql::inside::end(&ctx);
+    0
+}
+
 /// A thread of any process ends: what was kept of it is dropped.
 #[raw_tracepoint(tracepoint = "sched_process_exit")]
 fn thread_exit(_ctx: RawTracePointContext) -> i32 {

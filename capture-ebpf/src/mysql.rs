@@ -6,15 +6,19 @@
 //!
 //! A thread runs one command at a time, also in a thread pool, so its entry is the command's.
 
-use aya_ebpf::programs::ProbeContext;
+pub(crate) mod inside;
+pub(crate) mod tables;
+pub(crate) mod values;
+
+use aya_ebpf::programs::{ProbeContext, RetProbeContext};
 use capture_common::{
-    ids::{drop_reason, engine, flag, hook, kind},
+    ids::{drop_reason, engine, feature, flag, hook, kind},
     record::{Begin, End, NO_COUNT, outcome},
     target::{ABSENT, MysqlLayout},
 };
 
 use crate::{
-    emit, hash, maps,
+    emit, hash, maps, objects,
     read::{self, Hit},
     session::{self, Facts, Name},
     text::{self, Source},
@@ -27,6 +31,9 @@ mod command {
     pub(crate) const QUERY: u32 = 3;
     pub(crate) const STMT_PREPARE: u32 = 22;
     pub(crate) const STMT_EXECUTE: u32 = 23;
+    pub(crate) const STMT_SEND_LONG_DATA: u32 = 24;
+    pub(crate) const STMT_CLOSE: u32 = 25;
+    pub(crate) const STMT_RESET: u32 = 26;
     /// MariaDB: one statement, many rows of values.
     pub(crate) const STMT_BULK_EXECUTE: u32 = 250;
 }
@@ -37,6 +44,8 @@ struct Command {
     thd: u64,
     packet: u64,
     len: u64,
+    /// `COM_DATA *` (MySQL), or 0.
+    data: u64,
 }
 
 #[inline(always)]
@@ -48,6 +57,7 @@ fn arguments(ctx: &ProbeContext, engine: u32) -> Command {
             thd: arg(1),
             packet: arg(2),
             len: arg(3) & 0xffff_ffff,
+            data: 0,
         };
     }
     // COM_DATA is a union whose first members are a pointer and a 32-bit length for every command
@@ -58,6 +68,7 @@ fn arguments(ctx: &ProbeContext, engine: u32) -> Command {
         thd: arg(0),
         packet: read::value(data).unwrap_or(0),
         len: u64::from(read::value::<u32>(data + 8).unwrap_or(0)),
+        data,
     }
 }
 
@@ -138,6 +149,50 @@ pub(crate) fn disconnect(ctx: &ProbeContext) {
     thread.names = 0;
 }
 
+/// Who logs in is being found out: values of [`Thread::login`].
+const LOGIN: u32 = 1;
+const CHANGE_USER: u32 = 2;
+/// It is known that none may, which the client is told next.
+const REFUSED: u32 = 3;
+
+/// A client logs in, or changes its user (MySQL).
+#[inline(always)]
+pub(crate) fn login(ctx: &ProbeContext) {
+    let Some(thread) = thread::find_or_add() else {
+        return;
+    };
+    if thread.open == 0 {
+        thread.thd = ctx.arg::<u64>(0).unwrap_or(0);
+        thread.login = LOGIN;
+    } else {
+        thread.login = CHANGE_USER;
+    }
+}
+
+/// A client has logged in, or not (MySQL).
+#[inline(always)]
+pub(crate) fn logged_in(ctx: &RetProbeContext) {
+    let Some((index, target)) = read::target(ctx) else {
+        return;
+    };
+    let Some(thread) = thread::find() else {
+        return;
+    };
+    let first = thread.login == LOGIN;
+    let good = read::returned_zero(ctx);
+    thread.login = if first && !good { REFUSED } else { 0 };
+    if first && good {
+        let hit = Hit {
+            target_index: index,
+            target,
+            base: 0,
+        };
+        let thd = thread.thd;
+        identify(&hit, thread, thd, connection(&target.mysql, thd));
+        emit::header_only(kind::CONNECT, thread, drop_reason::RING_FULL_SESSION);
+    }
+}
+
 /// A command begins.
 #[inline(always)]
 pub(crate) fn begin(ctx: &ProbeContext) {
@@ -154,6 +209,14 @@ pub(crate) fn begin(ctx: &ProbeContext) {
             }
             thread.open = 0;
         }
+        if matches!(
+            number,
+            command::STMT_SEND_LONG_DATA | command::STMT_CLOSE | command::STMT_RESET
+        ) && let Some(thread) = thread::find_or_add()
+        {
+            identify(&hit, thread, command.thd, connection(layout, command.thd));
+            values::unrecorded(hit.target, thread, number, &command);
+        }
         return;
     }
     let Some(thread) = thread::find_or_add() else {
@@ -165,6 +228,10 @@ pub(crate) fn begin(ctx: &ProbeContext) {
     thread.source = number;
     thread.stack = read::stack(ctx);
     thread.message_call = thread.call;
+    thread.depth = 0;
+    thread.row_depth = 0;
+    thread.login = 0;
+    objects::clear();
 
     let has_text = matches!(
         number,
@@ -182,7 +249,7 @@ pub(crate) fn begin(ctx: &ProbeContext) {
         location: -1,
         length: 0,
         prepared_id: if executes {
-            read::value(command.packet).unwrap_or(0)
+            values::statement(hit.target.engine, &command)
         } else {
             0
         },
@@ -203,6 +270,9 @@ pub(crate) fn begin(ctx: &ProbeContext) {
         text::without_text(&begin)
     };
     thread.open = u32::from(recorded);
+    if executes && recorded && hit.target.features & feature::PARAMETERS != 0 {
+        values::bound(hit.target, thread, &command);
+    }
 }
 
 /// A statement, or a piece of a text, ended.
@@ -259,6 +329,7 @@ pub(crate) fn end(ctx: &ProbeContext) {
             0,
         );
     }
+    objects::state_all(thread);
     let area = read::field::<u64>(thd, layout.thd_diagnostics).unwrap_or(0);
     let status = read::field::<u32>(area, layout.diagnostics_status).unwrap_or(0);
     let mut message = 0;
@@ -310,15 +381,19 @@ pub(crate) fn error(ctx: &ProbeContext) {
     let Some(thread) = thread::find_or_add() else {
         return;
     };
-    // MariaDB hands the THD over; MySQL does not, so only a command of this thread tells it.
+    // MariaDB hands the THD over; MySQL does not, so only a command or login of this thread tells it.
     let (thd, code, message, sqlstate) = if hit.target.engine == engine::MARIADB {
         (one, two, three, four)
     } else {
-        let thd = if thread.open == 0 { 0 } else { thread.thd };
+        let busy = thread.open != 0 || thread.login != 0;
+        let thd = if busy { thread.thd } else { 0 };
         (thd, one, two, three)
     };
     let id = if thd == 0 { 0 } else { connection(layout, thd) };
-    let established = thd != 0 && thread.session == id && thread.target == hit.target_index;
+    let established = thd != 0
+        && thread.session == id
+        && thread.target == hit.target_index
+        && !matches!(thread.login, LOGIN | REFUSED);
     let running = thread.open != 0 && thread.thd == thd && established;
     if !running {
         if thd == 0 {
@@ -330,6 +405,10 @@ pub(crate) fn error(ctx: &ProbeContext) {
         thread.call += 1;
     }
     thread.open = 0;
+    thread.login = 0;
+    if running {
+        objects::state_all(thread);
+    }
     let what = if running { kind::END } else { kind::FAILURE };
     let mut end = End {
         header: emit::header(what, thread),

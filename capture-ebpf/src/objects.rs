@@ -154,6 +154,14 @@ pub(crate) fn state_others(thread: &Thread, source: u64) {
     }
 }
 
+/// Forgets the tables of a statement that is not recorded.
+#[inline(always)]
+pub(crate) fn clear() {
+    if let Some(tables) = find() {
+        tables.used = 0;
+    }
+}
+
 /// Drops the entry of the running thread, which ends.
 #[inline(always)]
 pub(crate) fn forget() {

@@ -9,7 +9,7 @@ use aya_ebpf::{
         generated::{bpf_get_attach_cookie, bpf_probe_read_user, bpf_probe_read_user_str},
     },
     maps::HashMap,
-    programs::ProbeContext,
+    programs::{ProbeContext, RetProbeContext},
 };
 use capture_common::{
     ids::{drop_reason, feature, pass},
@@ -75,19 +75,34 @@ pub(crate) struct Hit {
     pub(crate) base: u64,
 }
 
+/// Whether the function returned 0 in the lower half of its register.
+#[inline(always)]
+pub(crate) fn returned_zero(ctx: &RetProbeContext) -> bool {
+    // SAFETY: `regs` is the context itself, valid for the whole run of the program.
+    let rax = unsafe { (*ctx.regs).rax };
+    rax as u32 == 0
+}
+
+/// What is known about the binary whose probe was hit.
+#[inline(always)]
+pub(crate) fn target(ctx: &impl EbpfContext) -> Option<(u32, &'static Target)> {
+    // SAFETY: the context is the one that the kernel handed to this program.
+    let cookie = unsafe { bpf_get_attach_cookie(ctx.as_ptr()) } as u32;
+    if let Some(target) = maps::TARGETS.get(cookie) {
+        return Some((cookie, target));
+    }
+    maps::dropped(drop_reason::NO_TARGET);
+    None
+}
+
 /// Finds out which binary's probe `hook` was hit.
 #[inline(always)]
 pub(crate) fn hit(ctx: &ProbeContext, hook: usize) -> Option<Hit> {
-    // SAFETY: the context is the one that the kernel handed to this program.
-    let cookie = unsafe { bpf_get_attach_cookie(ctx.as_ptr()) } as u32;
-    let Some(target) = maps::TARGETS.get(cookie) else {
-        maps::dropped(drop_reason::NO_TARGET);
-        return None;
-    };
+    let (target_index, target) = self::target(ctx)?;
     // SAFETY: `regs` is the context itself, valid for the whole run of the program.
     let address = unsafe { (*ctx.regs).rip };
     let hit = Hit {
-        target_index: cookie,
+        target_index,
         target,
         base: address.wrapping_sub(target.hook_address[hook]),
     };

@@ -321,7 +321,7 @@ struct Touch {
 
 /// Faults in the pages of `len` bytes at `address`; may sleep.
 #[inline(always)]
-fn touch(address: u64, len: u64) {
+pub(crate) fn touch(address: u64, len: u64) {
     let pages = (len / PAGE + 2) as u32;
     let mut touch = Touch { address };
     // SAFETY: the callback has the form that the helper asks for, and `touch` outlives the call.

@@ -42,6 +42,17 @@ pub(crate) struct Thread {
     pub(crate) schema_name: u64,
     /// The bind values that are being recorded (PostgreSQL).
     pub(crate) bound: bound::Walk,
+    /// How deep the running statement is within others (MariaDB, MySQL): 1 for the command's own.
+    pub(crate) depth: u32,
+    /// How deep row calls are within one another (MariaDB, MySQL): a partitioned table's engine calls
+    /// those of its partitions.
+    pub(crate) row_depth: u32,
+    /// Other than 0 while the server finds out who logs in (MySQL).
+    pub(crate) login: u32,
+    /// Always 0.
+    pub(crate) reserved: u32,
+    /// `TABLE_SHARE *` of the outermost of them.
+    pub(crate) row_share: u64,
     /// The text that is being recorded. It stands here and not on the stack because the verifier
     /// follows every value on the stack through a loop, but takes those of a map as they come.
     pub(crate) walk: Walk,
@@ -65,6 +76,11 @@ impl Thread {
         cluster: 0,
         schema_name: 0,
         bound: bound::Walk::IDLE,
+        depth: 0,
+        row_depth: 0,
+        login: 0,
+        reserved: 0,
+        row_share: 0,
         walk: Walk::IDLE,
     };
 

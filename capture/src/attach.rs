@@ -30,7 +30,7 @@ use crate::{
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../prebuilt/capture.bpf.o");
 
 /// Programs of each hook, by its index in [`hook`]: what fires at its entry comes first.
-const PROGRAMS: [(usize, &str); 22] = [
+const PROGRAMS: [(usize, &str); 34] = [
     (hook::PG_PORTAL_RUN, "pg_portal_run"),
     (hook::PG_END_COMMAND, "pg_end_command"),
     (hook::PG_EMIT_ERROR, "pg_emit_error"),
@@ -53,6 +53,18 @@ const PROGRAMS: [(usize, &str); 22] = [
     (hook::PG_SCHEMA_CREATE, "pg_schema_return"),
     (hook::PG_SCHEMA_RENAME, "pg_schema_rename"),
     (hook::PG_SCHEMA_RENAME, "pg_schema_rename_return"),
+    (hook::MY_PREPARED, "my_prepared"),
+    (hook::MY_LOCK_TABLES, "my_lock_tables"),
+    (hook::MY_WRITE_ROW, "my_row"),
+    (hook::MY_UPDATE_ROW, "my_row"),
+    (hook::MY_DELETE_ROW, "my_row"),
+    (hook::MY_WRITE_ROW, "my_row_written"),
+    (hook::MY_UPDATE_ROW, "my_row_updated"),
+    (hook::MY_DELETE_ROW, "my_row_deleted"),
+    (hook::MY_LOGIN, "my_login"),
+    (hook::MY_LOGIN, "my_logged_in"),
+    (hook::MY_SUB, "my_sub_begin"),
+    (hook::MY_SUB, "my_sub_end"),
 ];
 
 /// Default size of the ring: half a minute of 10,000 statements a second of 200 bytes each.

@@ -10,8 +10,8 @@ mod tests;
 use capture_common::{
     ids::kind,
     record::{
-        Begin, End, Header, NAME_MAX, NAMES, NO_NAME, OBJECT_NAMES, Object, Parameters, Session,
-        SubBegin, SubEnd, Text, Value,
+        Begin, End, Header, NAME_MAX, NAMES, NO_NAME, OBJECT_NAMES, Object, Parameters, Prepared,
+        Session, SubBegin, SubEnd, Text, Value,
     },
 };
 
@@ -46,6 +46,8 @@ pub enum Record<'a> {
     SubBegin(SubBegin, &'a [u8]),
     /// A statement inside another ended; the error message.
     SubEnd(SubEnd, &'a [u8]),
+    /// A prepared statement came to be, or was closed.
+    Prepared(Prepared),
 }
 
 /// Why bytes are not a record.
@@ -81,6 +83,7 @@ impl Record<'_> {
             Self::Object(object, _) => &object.header,
             Self::SubBegin(begin, _) => &begin.header,
             Self::SubEnd(end, _) => &end.header,
+            Self::Prepared(prepared) => &prepared.header,
             Self::SessionEnd(header)
             | Self::CommandEnd(header)
             | Self::Connect(header)
@@ -205,6 +208,11 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, DecodeError> {
             };
             Record::SubEnd(end, fields.data(header.data_len)?)
         }
+        kind::PREPARED => Record::Prepared(Prepared {
+            header,
+            statement: fields.u32()?,
+            reserved: fields.u32()?,
+        }),
         other => return Err(DecodeError::Kind(other)),
     };
     Ok(record)

@@ -4,7 +4,7 @@
 //! It must never place a probe where the kernel would have to guess: only at whole instructions.
 
 use capture_common::ids::{feature, hook};
-use iced_x86::{Instruction, Mnemonic, OpKind};
+use iced_x86::{Instruction, Mnemonic, OpKind, Register};
 
 use super::trace::decode;
 use super::{Engine, ResolveError};
@@ -167,7 +167,7 @@ pub(super) const MARIADB_DISPATCH: &str = "_Z16dispatch_command19enum_server_com
 /// `dispatch_command` of MySQL 5.7 and later.
 pub(super) const MYSQL_DISPATCH: &str = "_Z16dispatch_commandP3THDPK8COM_DATA19enum_server_command";
 
-const MYSQL: [Wanted; 5] = [
+const MYSQL_BOTH: [Wanted; 10] = [
     Wanted {
         id: hook::MY_DISPATCH,
         name: "dispatch_command",
@@ -193,20 +193,94 @@ const MYSQL: [Wanted; 5] = [
         feature: 0,
     },
     Wanted {
-        id: hook::MY_CONNECT,
-        name: "connect",
-        symbols: &["_Z28prepare_new_connection_stateP3THD"],
-        required: false,
-        feature: 0,
-    },
-    Wanted {
         id: hook::MY_DISCONNECT,
         name: "end_connection",
         symbols: &["_Z14end_connectionP3THD"],
         required: false,
         feature: 0,
     },
+    Wanted {
+        id: hook::MY_PREPARED,
+        name: "statement prepared",
+        symbols: &[
+            "_ZN13Statement_map6insertEP3THDP9Statement",
+            "_ZN22Prepared_statement_map6insertEP18Prepared_statement",
+        ],
+        required: false,
+        feature: 0,
+    },
+    Wanted {
+        id: hook::MY_LOCK_TABLES,
+        name: "mysql_lock_tables",
+        symbols: &[
+            "_Z17mysql_lock_tablesP3THDPP5TABLEjj",
+            "_Z17mysql_lock_tablesP3THDPP5TABLEmj",
+        ],
+        required: false,
+        feature: feature::OBJECTS,
+    },
+    Wanted {
+        id: hook::MY_WRITE_ROW,
+        name: "ha_write_row",
+        symbols: &[
+            "_ZN7handler12ha_write_rowEPKh",
+            "_ZN7handler12ha_write_rowEPh",
+        ],
+        required: false,
+        feature: feature::OBJECTS,
+    },
+    Wanted {
+        id: hook::MY_UPDATE_ROW,
+        name: "ha_update_row",
+        symbols: &[
+            "_ZN7handler13ha_update_rowEPKhS1_",
+            "_ZN7handler13ha_update_rowEPKhPh",
+        ],
+        required: false,
+        feature: feature::OBJECTS,
+    },
+    Wanted {
+        id: hook::MY_DELETE_ROW,
+        name: "ha_delete_row",
+        symbols: &["_ZN7handler13ha_delete_rowEPKh"],
+        required: false,
+        feature: feature::OBJECTS,
+    },
+    Wanted {
+        id: hook::MY_SUB,
+        name: "mysql_execute_command",
+        symbols: &[
+            "_Z21mysql_execute_commandP3THDb",
+            "_Z21mysql_execute_commandP3THD",
+        ],
+        required: false,
+        feature: feature::SUB_STATEMENTS,
+    },
 ];
+
+/// Hooks of MariaDB alone.
+const MARIADB: [Wanted; 1] = [Wanted {
+    id: hook::MY_CONNECT,
+    name: "connect",
+    symbols: &["_Z28prepare_new_connection_stateP3THD"],
+    required: false,
+    feature: 0,
+}];
+
+/// `acl_authenticate` of MySQL 8 and later, and of 5.7.
+const MYSQL_LOGIN: [&str; 2] = [
+    "_Z16acl_authenticateP3THD19enum_server_command",
+    "_Z16acl_authenticateP3THDj",
+];
+
+/// Hooks of MySQL alone.
+const MYSQL: [Wanted; 1] = [Wanted {
+    id: hook::MY_LOGIN,
+    name: "acl_authenticate",
+    symbols: &MYSQL_LOGIN,
+    required: false,
+    feature: 0,
+}];
 
 /// The exported function that `pattern` names; `*` at its end stands for anything.
 pub(super) fn find<'a>(image: &'a Image, pattern: &'a str) -> Option<(&'a str, Symbol)> {
@@ -227,12 +301,13 @@ pub(super) fn hooks(
     image: &Image,
     engine: Engine,
 ) -> Result<(Vec<Hook>, Vec<&'static str>), ResolveError> {
-    let wanted: &[Wanted] = match engine {
-        Engine::Postgres => &POSTGRES,
-        Engine::MariaDb | Engine::MySql => &MYSQL,
+    let (wanted, own): (&[Wanted], &[Wanted]) = match engine {
+        Engine::Postgres => (&POSTGRES, &[]),
+        Engine::MariaDb => (&MYSQL_BOTH, &MARIADB),
+        Engine::MySql => (&MYSQL_BOTH, &MYSQL),
     };
     let (mut hooks, mut missing) = (Vec::with_capacity(wanted.len()), Vec::new());
-    for want in wanted {
+    for want in wanted.iter().chain(own) {
         let found = want.symbols.iter().find_map(|pattern| find(image, pattern));
         match found.and_then(|(symbol, at)| place(image, want, symbol, at)) {
             Some(hook) => hooks.push(hook),
@@ -252,10 +327,26 @@ pub(super) fn hooks(
     Ok((hooks, missing))
 }
 
+/// Whether the instruction does nothing but fill a register in which no hooked function takes an
+/// argument that is looked at: a probe behind it sees the same.
+fn is_apart(instruction: &Instruction) -> bool {
+    let to = instruction.op0_register().full_register();
+    let free = [Register::RAX, Register::R9, Register::R10, Register::R11];
+    instruction.mnemonic() == Mnemonic::Mov
+        && instruction.op0_kind() == OpKind::Register
+        && instruction.op1_kind() != OpKind::Memory
+        && free.contains(&to)
+}
+
 fn place(image: &Image, want: &Wanted, symbol: &str, at: Symbol) -> Option<Hook> {
     let mut first = decode(image, at.address)?;
     if first.mnemonic() == Mnemonic::Endbr64 {
         first = decode(image, first.next_ip())?;
+    }
+    if let Some(next) = decode(image, first.next_ip()).filter(|_| is_apart(&first))
+        && next.mnemonic() == Mnemonic::Push
+    {
+        first = next;
     }
     Some(Hook {
         id: want.id,

@@ -279,4 +279,10 @@ const NO_MYSQL: MysqlLayout = MysqlLayout {
     thd_sent_rows: ABSENT,
     thd_peer_port: ABSENT,
     dispatch_size: ABSENT,
+    statement_id: ABSENT,
+    table_share: ABSENT,
+    handler_share: ABSENT,
+    share_key: ABSENT,
+    table_lock: ABSENT,
+    lock_reads: ABSENT,
 };

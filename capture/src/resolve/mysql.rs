@@ -3,9 +3,12 @@
 //! Takes an image and which of the two it is, gives the layout and how each part of it was found.
 //! It must never fill in an offset that no function of this very binary shows.
 
+mod tables;
+
 use capture_common::ids::hook;
 use capture_common::target::MysqlLayout;
 
+use super::NO_MYSQL;
 use super::finding::{Fields, Finding, Found, agreed, exported, first, follow};
 use super::hooks::Hook;
 use super::trace::{Call, Trace};
@@ -22,6 +25,7 @@ const SET_SENT_ROWS: &str = "_ZN3THD18set_sent_row_countEy";
 
 pub(super) fn mariadb(image: &Image, hooks: &[Hook], fields: &mut Fields) -> MysqlLayout {
     const SET_ERROR: &str = "_ZN16Diagnostics_area16set_error_statusEjPKcS1_RK27Sql_user_condition_identityPK13Sql_condition";
+    const STATEMENT: &str = "_ZN9StatementC2EP3LEXP11st_mem_rootN11Query_arena10enum_stateEm";
     const SET_PEER: &str = "_Z17thd_set_peer_addrP3THDP16sockaddr_storagePKcjbPj";
     let status = |part| diagnostics_status(image, "thd_current_status", part);
     let (errno, diagnostics) = (
@@ -75,6 +79,21 @@ pub(super) fn mariadb(image: &Image, hooks: &[Hook], fields: &mut Fields) -> Mys
         thd_sent_rows: fields.offset("thd_sent_rows", stored(image, SET_SENT_ROWS, 1, 8)),
         thd_peer_port: fields.offset("thd_peer_port", stored(image, SET_PEER, 3, 2)),
         dispatch_size: fields.offset("dispatch_size", dispatch_size(hooks)),
+        statement_id: fields.offset("statement_id", stored(image, STATEMENT, 4, 8)),
+        ..tables(image, fields)
+    }
+}
+
+/// The part of the layout that is about tables; the rest is absent.
+fn tables(image: &Image, fields: &mut Fields) -> MysqlLayout {
+    let (lock, reads) = tables::lock(image);
+    MysqlLayout {
+        table_share: fields.offset("table_share", tables::table_share(image)),
+        handler_share: fields.offset("handler_share", tables::handler_share(image)),
+        share_key: fields.offset("share_key", tables::key(image)),
+        table_lock: fields.offset("table_lock", lock),
+        lock_reads: fields.offset("lock_reads", reads),
+        ..NO_MYSQL
     }
 }
 
@@ -119,7 +138,21 @@ pub(super) fn mysql(image: &Image, hooks: &[Hook], fields: &mut Fields) -> Mysql
         thd_sent_rows: fields.offset("thd_sent_rows", stored(image, SET_SENT_ROWS, 1, 8)),
         thd_peer_port: fields.offset("thd_peer_port", peer_port(image)),
         dispatch_size: fields.offset("dispatch_size", dispatch_size(hooks)),
+        statement_id: fields.offset("statement_id", inserted_id(image)),
+        ..tables(image, fields)
     }
+}
+
+/// The map of prepared statements takes a statement's number as its key.
+fn inserted_id(image: &Image) -> Finding {
+    let trace = follow(
+        image,
+        "_ZN22Prepared_statement_map6insertEP18Prepared_statement",
+    )?;
+    let values = trace.loads().filter_map(|(at, address, size)| {
+        Some((at, address.argument_offset(1).filter(|_| size == 8)?))
+    });
+    first(&trace, "takes it for the key", values)
 }
 
 /// How far `dispatch_command` reaches, if its ends of statements are within.

@@ -139,6 +139,19 @@ impl Value {
         }
     }
 
+    /// `c` of `[address] + c`, where `size` bytes are loaded, with the address.
+    pub(crate) fn as_loaded(&self, size: u8) -> Option<(&Value, i64)> {
+        match self.as_pointer() {
+            Some((
+                Atom::Memory {
+                    address, size: own, ..
+                },
+                offset,
+            )) if *own == size => Some((address, offset)),
+            _ => None,
+        }
+    }
+
     /// `c` of `[base + ...] + c`, with the address that was loaded from.
     pub(crate) fn as_pointee(&self) -> Option<(&Value, i64)> {
         match self.as_pointer() {

@@ -6,7 +6,7 @@ const COM_QUERY: u32 = 3;
 pub(super) const COM_STMT_PREPARE: u32 = 22;
 
 /// `COM_STMT_BULK_EXECUTE` (MariaDB): each row of values may end for itself.
-const COM_STMT_BULK_EXECUTE: u32 = 250;
+pub(super) const COM_STMT_BULK_EXECUTE: u32 = 250;
 
 /// Name of a MariaDB or MySQL command (`enum enum_server_command`, include/my_command.h and
 /// sql/mysql_com.h).
@@ -50,6 +50,17 @@ pub(super) fn mysql(number: u32) -> &'static str {
 /// Whether the command runs SQL, whose end the server reports; of the others only an error is.
 pub(super) fn reports_end(number: u32) -> bool {
     matches!(number, COM_QUERY | 23 | COM_STMT_BULK_EXECUTE)
+}
+
+/// Whether the command executes a prepared statement.
+pub(super) fn executes(number: u32) -> bool {
+    matches!(number, 23 | COM_STMT_BULK_EXECUTE)
+}
+
+/// Whether a session has no prepared statements behind the command: `COM_CHANGE_USER` and
+/// `COM_RESET_CONNECTION`.
+pub(super) fn ends_prepared(number: u32) -> bool {
+    matches!(number, 17 | 31)
 }
 
 /// Whether the command ends once: not those with several statements, or several rows of values.

@@ -10,7 +10,9 @@ use capture_common::{
     record::{NO_COUNT, SubBegin, SubEnd, outcome},
 };
 
-use super::{Place, Rows, mysql, objects::Objects, parameters::Bound, postgres, row};
+use super::{
+    Place, Rows, mysql, objects::Objects, parameters::Bound, postgres, prepared::Execution, row,
+};
 use crate::flow::{Event, Kind, Session, Status, Text};
 
 /// Statements inside one statement that are kept until it ends; what is beyond is a loss.
@@ -27,6 +29,8 @@ const SUB_STATEMENT: &str = "sub_statement";
 pub(super) struct Details {
     pub(super) objects: Objects,
     pub(super) bound: Option<Bound>,
+    /// The prepared statement that is executed (MariaDB, MySQL).
+    pub(super) execution: Option<Execution>,
     subs: Vec<Sub>,
     /// Places in `subs` of those that run, the innermost last.
     running: Vec<usize>,
@@ -44,13 +48,20 @@ struct Sub {
 }
 
 impl Details {
-    /// Puts the details on the statement's row.
-    pub(super) fn complete(&mut self, event: &mut Event, parameter_max: usize) {
+    /// Puts the details on the statement's row. Gives the execution of a prepared statement whose types
+    /// of values are known, with them.
+    pub(super) fn complete(
+        &mut self,
+        event: &mut Event,
+        parameter_max: usize,
+    ) -> Option<Execution> {
         event.objects = self.objects.take_json();
+        let mut execution = self.execution.take();
         event.parameters = self
             .bound
             .take()
-            .and_then(|bound| bound.json(parameter_max));
+            .and_then(|bound| bound.json(parameter_max, event.text.as_ref(), execution.as_mut()));
+        execution.filter(|execution| execution.types.is_some())
     }
 
     /// Whether anything ran inside the statement.

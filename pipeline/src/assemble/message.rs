@@ -31,6 +31,8 @@ pub(super) struct Message {
     complete: bool,
     /// Whether something between was lost: bytes behind it are not taken.
     gap: bool,
+    /// Whether it was known before: what the server has for it at the end is not taken.
+    known: bool,
     /// How far rows have been made of it.
     used: u64,
     /// Address of the text in the server, once a piece has shown it (MariaDB, MySQL).
@@ -52,6 +54,32 @@ impl Message {
         Self {
             call,
             ..Self::default()
+        }
+    }
+
+    /// The text of a prepared statement.
+    pub(super) fn prepared(call: u64, text: &Text) -> Self {
+        Self {
+            call,
+            bytes: text.bytes.clone(),
+            len: Some(text.len),
+            complete: true,
+            known: true,
+            ..Self::default()
+        }
+    }
+
+    /// Whether the text was known before the statement began.
+    pub(super) fn is_known(&self) -> bool {
+        self.known
+    }
+
+    /// A copy of the whole, as far as it is on record.
+    pub(super) fn whole(&self) -> Text {
+        Text {
+            bytes: self.bytes.clone(),
+            len: self.len(),
+            truncated: self.is_cut(),
         }
     }
 

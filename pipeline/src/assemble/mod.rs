@@ -12,6 +12,7 @@ mod mysql;
 mod objects;
 mod parameters;
 mod postgres;
+mod prepared;
 mod row;
 #[cfg(test)]
 mod tests;
@@ -22,8 +23,8 @@ use std::{
 };
 
 use capture_common::{
-    ids::{engine, flag},
-    record::{Begin, End, Header, Text},
+    ids::{engine, flag, parameter_form},
+    record::{Begin, End, Header, Parameters, Text, Value},
 };
 
 use crate::{
@@ -34,6 +35,7 @@ use crate::{
 use details::Details;
 use message::Message;
 use parameters::Bound;
+use prepared::{Key, Sessions};
 
 /// Bytes of one bind value that are stored, unless told otherwise.
 pub const PARAMETER_MAX_DEFAULT: usize = 1024;
@@ -117,6 +119,8 @@ struct Thread {
     message: Option<Message>,
     open: Option<Open>,
     details: Details,
+    /// The statement of which a part of a long value follows (MariaDB, MySQL).
+    long: Option<u32>,
 }
 
 impl Thread {
@@ -127,6 +131,11 @@ impl Thread {
             !open.ended || self.message.as_ref().is_some_and(more)
         })
     }
+}
+
+/// The session that a record belongs to.
+fn key(header: &Header) -> Key {
+    (header.target, header.pid_tgid >> 32, header.session)
 }
 
 /// Pairs beginnings with ends.
@@ -150,6 +159,7 @@ impl Assembler {
             subs_lost: 0,
             filter: Arc::default(),
             filtered: BTreeMap::new(),
+            prepared: Sessions::default(),
         };
         Self {
             rows,
@@ -200,6 +210,7 @@ impl Assembler {
             self.rows.record(thread, record, out);
         } else if let Some(mut thread) = self.threads.remove(&pid_tgid) {
             self.rows.close(&mut thread, out);
+            self.rows.prepared.forget(key(record.header()));
             // A backend ends with its session, however it ends; threads of the others go on.
             if self.rows.engine(record.header()) == Some(engine::POSTGRES) {
                 self.rows.disconnected(&mut thread, record.header(), out);
@@ -244,6 +255,8 @@ struct Rows {
     filter: Arc<Filter>,
     /// How many were, by cause, since the last look.
     filtered: BTreeMap<Cause, i64>,
+    /// Prepared statements of every session (MariaDB, MySQL).
+    prepared: Sessions,
 }
 
 impl Rows {
@@ -281,15 +294,20 @@ impl Rows {
             Record::Connect(_) => self.connected(thread, header, out),
             Record::Disconnect(_) => {
                 self.close(thread, out);
+                self.prepared.forget(key(header));
                 self.disconnected(thread, header, out);
             }
             Record::SessionEnd(_) | Record::CommandEnd(_) => self.close(thread, out),
-            Record::Parameters(parameters, data) => {
-                thread.details.bound = Some(Bound::new(parameters, data));
-            }
-            Record::Value(value, data) => {
-                if let Some(bound) = &mut thread.details.bound {
-                    bound.add(value, data);
+            Record::Parameters(parameters, data) => self.parameters(thread, parameters, data),
+            Record::Value(value, data) => self.value(thread, value, data),
+            Record::Prepared(prepared) => {
+                let message = thread.message.as_ref();
+                let text = message.filter(|message| message.call == header.call);
+                if header.flags & flag::CLOSED != 0 {
+                    self.prepared.close(key(header), prepared.statement);
+                } else {
+                    let text = text.map(Message::whole);
+                    self.prepared.add(key(header), prepared.statement, text);
                 }
             }
             Record::Object(object, names) => thread.details.objects.add(object, names),
@@ -298,6 +316,31 @@ impl Rows {
                 self.sub_begin(&mut thread.details, facts, begin, data);
             }
             Record::SubEnd(end, data) => self.sub_end(&mut thread.details, end, data),
+        }
+    }
+
+    fn parameters(&mut self, thread: &mut Thread, parameters: &Parameters, data: &[u8]) {
+        if parameters.form != parameter_form::LONG_DATA {
+            thread.long = None;
+            let mut bound = Bound::new(parameters, data);
+            let begin = thread.open.as_ref().map(|open| open.begin.command);
+            bound.bulk = begin == Some(command::COM_STMT_BULK_EXECUTE);
+            thread.details.bound = Some(bound);
+        } else if parameters.header.flags & flag::CLOSED != 0 {
+            let key = key(&parameters.header);
+            self.prepared.reset(key, parameters.count);
+        } else {
+            thread.long = Some(parameters.count);
+        }
+    }
+
+    fn value(&mut self, thread: &mut Thread, value: &Value, data: &[u8]) {
+        if let Some(statement) = thread.long.take() {
+            let max = self.parameter_max;
+            self.prepared
+                .lengthen(key(&value.header), statement, value, data, max);
+        } else if let Some(bound) = &mut thread.details.bound {
+            bound.add(value, data);
         }
     }
 
@@ -337,6 +380,9 @@ impl Rows {
             {
                 message.skip_to(location, Dialect::Postgres);
             }
+            if self.engine(&begin.header) != Some(engine::POSTGRES) {
+                self.mysql_begin(thread, begin);
+            }
         } else if thread
             .message
             .as_ref()
@@ -363,6 +409,9 @@ impl Rows {
     fn text(&mut self, thread: &mut Thread, text: &Text, data: &[u8], out: &mut Vec<Event>) {
         let call = text.header.call;
         self.close_others(thread, call, out);
+        if thread.message.as_ref().is_some_and(Message::is_known) {
+            return;
+        }
         // A prepared statement's text comes with each end from within, so it may come again.
         let again = text.offset == 0 && thread.message.as_ref().is_some_and(Message::is_complete);
         let message = match &mut thread.message {
@@ -484,8 +533,11 @@ impl Rows {
     /// Adds the row of a statement that is over, with what is known of it, and the rows of those that
     /// ran inside it.
     fn push_statement(&mut self, thread: &mut Thread, mut event: Event, out: &mut Vec<Event>) {
-        thread.details.complete(&mut event, self.parameter_max);
         let mut details = std::mem::take(&mut thread.details);
+        let types = details.complete(&mut event, self.parameter_max);
+        if let Some(types) = types {
+            self.prepared.bind(types);
+        }
         self.subs_lost += std::mem::take(&mut details.subs_lost);
         let kept = self.push(thread, event, out);
         if let Some(parent) = kept.filter(|_| details.has_subs()) {

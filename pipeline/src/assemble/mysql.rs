@@ -2,13 +2,30 @@
 
 use capture_common::{
     ids::flag,
-    record::{End, outcome},
+    record::{Begin, End, outcome},
 };
 
-use super::{Rows, Thread, command, message::Message, row};
+use super::{Rows, Thread, command, details::Details, key, message::Message, row};
 use crate::flow::{Event, Kind, Status, Text};
 
 impl Rows {
+    /// A command begins: nothing of what came before belongs to it.
+    pub(super) fn mysql_begin(&mut self, thread: &mut Thread, begin: &Begin) {
+        thread.details = Details::default();
+        let key = key(&begin.header);
+        if command::ends_prepared(begin.command) {
+            self.prepared.forget(key);
+        }
+        if command::executes(begin.command) {
+            let (execution, text) = self.prepared.execute(key, begin.prepared_id);
+            thread.message = text.map(|text| Message::prepared(begin.header.call, text));
+            thread
+                .message
+                .get_or_insert_with(|| Message::starting(begin.header.call));
+            thread.details.execution = Some(execution);
+        }
+    }
+
     pub(super) fn mysql_end(
         &mut self,
         thread: &mut Thread,

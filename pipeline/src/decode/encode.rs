@@ -4,8 +4,8 @@
 //! class. It writes the header as it is, so a wrong length in it stays wrong.
 
 use capture_common::record::{
-    Begin, End, Header, NAME_MAX, NAMES, OBJECT_NAMES, Object, Parameters, Session, SubBegin,
-    SubEnd, Text, Value,
+    Begin, End, Header, NAME_MAX, NAMES, OBJECT_NAMES, Object, Parameters, Prepared, Session,
+    SubBegin, SubEnd, Text, Value,
 };
 
 use super::Record;
@@ -45,6 +45,7 @@ impl Record<'_> {
                 sub_end(fields, out);
                 out.extend_from_slice(data);
             }
+            Self::Prepared(fields) => prepared(fields, out),
             Self::SessionEnd(_) | Self::CommandEnd(_) | Self::Connect(_) | Self::Disconnect(_) => {}
         }
     }
@@ -141,6 +142,11 @@ fn object(object: &Object, names: &[&[u8]; 2], out: &mut Vec<u8>) {
         *to = *from;
     }
     out.extend_from_slice(&slot);
+}
+
+fn prepared(prepared: &Prepared, out: &mut Vec<u8>) {
+    out.extend_from_slice(&prepared.statement.to_ne_bytes());
+    out.extend_from_slice(&prepared.reserved.to_ne_bytes());
 }
 
 fn sub_begin(begin: &SubBegin, out: &mut Vec<u8>) {

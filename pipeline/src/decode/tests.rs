@@ -5,8 +5,8 @@ use std::mem::offset_of;
 use capture_common::{
     ids::kind,
     record::{
-        Begin, End, Header, NAME_MAX, NAMES, NO_NAME, OBJECT_NAMES, Object, Parameters, Session,
-        SubBegin, SubEnd, Text, Value,
+        Begin, End, Header, NAME_MAX, NAMES, NO_NAME, OBJECT_NAMES, Object, Parameters, Prepared,
+        Session, SubBegin, SubEnd, Text, Value,
     },
 };
 use proptest::prelude::*;
@@ -143,6 +143,12 @@ impl Raw for SubEnd {
     }
 }
 
+impl Raw for Prepared {
+    fn raw(&self) -> Vec<u8> {
+        image!(self, Prepared, header, statement, reserved)
+    }
+}
+
 fn header(kind: u16, data_len: usize) -> Header {
     Header {
         kind,
@@ -260,6 +266,14 @@ fn sub_end(data: &[u8]) -> SubEnd {
     }
 }
 
+fn prepared() -> Prepared {
+    Prepared {
+        header: header(kind::PREPARED, 0),
+        statement: 0x2122_2324,
+        reserved: 0x3132_3334,
+    }
+}
+
 const FULL_NAME: &[u8] = &[b'n'; NAME_MAX];
 const SESSION_NAMES: [Option<&[u8]>; NAMES] = [
     Some(b"alice"),
@@ -343,6 +357,7 @@ fn samples() -> Vec<(Vec<u8>, Record<'static>)> {
             behind(sub_end(message).raw(), message),
             Record::SubEnd(sub_end(message), message),
         ),
+        (prepared().raw(), Record::Prepared(prepared())),
     ]
 }
 
@@ -383,6 +398,7 @@ fn less_than_the_whole_is_an_error() {
             Record::Object(..) => size_of::<Object>(),
             Record::SubBegin(..) => size_of::<SubBegin>(),
             Record::SubEnd(..) => size_of::<SubEnd>(),
+            Record::Prepared(_) => size_of::<Prepared>(),
             Record::SessionEnd(_)
             | Record::CommandEnd(_)
             | Record::Connect(_)
@@ -425,6 +441,7 @@ fn unknown_kinds() {
         kind::OBJECT,
         kind::SUB_BEGIN,
         kind::SUB_END,
+        kind::PREPARED,
     ];
     for unknown in (0..=u16::MAX).filter(|number| !known.contains(number)) {
         let mut bytes = header(unknown, 0).raw();
@@ -435,9 +452,12 @@ fn unknown_kinds() {
 
 #[test]
 fn lengths_beyond_what_they_count() {
+    let carries_data = |bytes: &[u8], record: &Record<'_>| {
+        bytes.len() > size_of::<Header>() && !matches!(record, Record::Prepared(_))
+    };
     for (mut bytes, _) in samples()
         .into_iter()
-        .filter(|(bytes, _)| bytes.len() > size_of::<Header>())
+        .filter(|(bytes, record)| carries_data(bytes, record))
     {
         let at = offset_of!(Header, data_len);
         bytes[at..at + 4].copy_from_slice(&u32::MAX.to_ne_bytes());

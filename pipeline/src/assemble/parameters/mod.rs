@@ -4,6 +4,7 @@
 //! string, `true`, `false` or `null` for each value whose type is known, else an object with its type
 //! and its bytes in hexadecimal. What is not on record is never made up.
 
+mod mysql;
 mod postgres;
 mod time;
 
@@ -15,6 +16,9 @@ use capture_common::{
 };
 use serde_json::{Map, Value};
 
+use super::prepared::Execution;
+use crate::flow::Text;
+
 /// Values of one statement that are kept.
 const VALUES_MAX: usize = 10_000;
 
@@ -24,6 +28,8 @@ pub(super) struct Bound {
     fixed: Parameters,
     data: Vec<u8>,
     values: Vec<(ValueRecord, Vec<u8>)>,
+    /// Whether there are many rows of values (MariaDB).
+    pub(super) bulk: bool,
 }
 
 impl Bound {
@@ -32,6 +38,7 @@ impl Bound {
             fixed: *fixed,
             data: data.to_vec(),
             values: Vec::new(),
+            bulk: false,
         }
     }
 
@@ -42,10 +49,19 @@ impl Bound {
         }
     }
 
-    /// The list; `max` bytes of a value at most. None when the values cannot be told apart.
-    pub(super) fn json(self, max: usize) -> Option<String> {
+    /// The list; `max` bytes of a value at most. None when the values cannot be told apart. `text` is the
+    /// statement's, `execution` what is known of it and of what was bound before, which is brought up to
+    /// date (MariaDB, MySQL).
+    pub(super) fn json(
+        self,
+        max: usize,
+        text: Option<&Text>,
+        execution: Option<&mut Execution>,
+    ) -> Option<String> {
         let list = match self.fixed.form {
             parameter_form::POSTGRES => postgres::list(&self, max),
+            parameter_form::PACKET => mysql::packet(&self, max, text, execution?)?,
+            parameter_form::MYSQL => mysql::array(&self, max, execution)?,
             _ => return None,
         };
         Some(Value::from(list).to_string())
