@@ -26,6 +26,7 @@ pub const NO_COUNT: u64 = u64::MAX;
 /// Begins every record.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Header {
     /// See [`crate::ids::kind`].
     pub kind: u16,
@@ -81,6 +82,7 @@ pub struct Session {
 /// `BEGIN`: a statement begins. The data are the first bytes of its text.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Begin {
     /// Common part.
     pub header: Header,
@@ -122,6 +124,7 @@ pub struct Text {
 /// The text of a `FAILURE` stands in `TEXT` records of the same call before it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct End {
     /// Common part.
     pub header: Header,
@@ -155,6 +158,7 @@ pub struct End {
 /// the server, or as much of them as fits a record.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Parameters {
     /// Common part.
     pub header: Header,
@@ -170,6 +174,7 @@ pub struct Parameters {
 /// first bytes.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Value {
     /// Common part.
     pub header: Header,

@@ -12,3 +12,5 @@ pub mod doctor;
 pub mod servers;
 pub mod attach;
 pub mod ring;
+pub mod crash;
+pub mod pins;

@@ -18,6 +18,8 @@ use std::{
     time::Duration,
 };
 
+use crate::attach::CaptureError;
+
 const BUSY: u32 = 1 << 31;
 const DISCARDED: u32 = 1 << 30;
 const RECORD_HEADER: u64 = 8;
@@ -111,6 +113,22 @@ impl Ring {
             size: size as u64,
             read,
         })
+    }
+
+    /// Goes on behind what is accounted for, which is given back to the kernel: it was stored, and not
+    /// yet released.
+    ///
+    /// # Errors
+    ///
+    /// When the ring never held that position, or has given more than it back.
+    pub fn resume(&mut self, position: u64) -> Result<(), CaptureError> {
+        let produced = self.produced();
+        if position < self.read || position > produced {
+            return Err(CaptureError::Position { position, produced });
+        }
+        self.read = position;
+        self.release(position);
+        Ok(())
     }
 
     /// How far the ring has been read: the start of the next record.

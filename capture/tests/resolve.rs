@@ -187,8 +187,14 @@ fn mariadb_10_11() {
             (hook::MY_DISPATCH, "push rbp", true),
             (hook::MY_STATEMENT_END, "push rbp", true),
             (hook::MY_SEND_ERROR, "push rbp", true),
-            (hook::MY_CONNECT, "push rbp", true),
             (hook::MY_DISCONNECT, "push rbp", true),
+            (hook::MY_PREPARED, "push rbp", true),
+            (hook::MY_LOCK_TABLES, "push rbp", true),
+            (hook::MY_WRITE_ROW, "push rbp", true),
+            (hook::MY_UPDATE_ROW, "push rbp", true),
+            (hook::MY_DELETE_ROW, "push rbp", true),
+            (hook::MY_SUB, "push rbp", true),
+            (hook::MY_CONNECT, "push rbp", true),
         ],
     );
     check_fields(

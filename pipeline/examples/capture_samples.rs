@@ -18,8 +18,9 @@ use std::{
 
 use anyhow::{Context as _, bail, ensure};
 use capture::{
-    attach::{Capture, Options},
+    attach::{Capture, Options, Source},
     elf::Image,
+    pins::Pins,
     resolve::resolve,
     ring::{Ring, clocks},
     servers::Scanner,
@@ -29,6 +30,9 @@ use sqltrail::decode::{Record, decode};
 
 /// Most bytes of a text: little, so that a sample with a cut text is small.
 const TEXT_MAX: u32 = 4096;
+
+/// Where probes are pinned meanwhile.
+const PINS: &str = "/sys/fs/bpf/sqltrail-samples";
 
 /// How long a server may take to end its sessions once the command is over.
 const SETTLE: Duration = Duration::from_millis(500);
@@ -40,10 +44,13 @@ fn main() -> anyhow::Result<()> {
     };
     let out = PathBuf::from(out);
 
-    let (mut capture, mut ring, drops) = Capture::load(Options {
+    let pins = Pins::open(Path::new(PINS))?;
+    pins.begin(&[])?;
+    let options = Options {
         text_max: TEXT_MAX,
         ..Options::default()
-    })?;
+    };
+    let (mut capture, Source { mut ring, drops }) = Capture::load(options, pins)?;
     let scan = Scanner::new(Path::new("/proc")).scan()?;
     let server = scan
         .servers
@@ -57,6 +64,7 @@ fn main() -> anyhow::Result<()> {
     let status = Command::new(command).args(rest).status()?;
     ring.wait(SETTLE)?;
     capture.detach_all();
+    capture.into_pins().remove()?;
     ensure!(
         drops.read()?.iter().all(|count| *count == 0),
         "records were lost"

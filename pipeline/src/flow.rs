@@ -5,8 +5,13 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
+/// A word of our own source.
+pub type Word = &'static str;
+
 /// One row of the trail, before its text is split and before it is stored.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// Place in the trail; without gaps over all segments.
     pub seq: i64,
@@ -20,7 +25,8 @@ pub struct Event {
     pub session: Option<Arc<Session>>,
     /// Engine's own name of the command (`COM_QUERY`, `simple`, `execute`), or what happened
     /// (lifecycle), or the reason (loss).
-    pub command: &'static str,
+    #[serde(deserialize_with = "crate::assemble::word")]
+    pub command: Word,
     /// The statement.
     pub text: Option<Text>,
     /// Bind values, JSON.
@@ -75,7 +81,7 @@ impl Event {
 }
 
 /// A statement's text as the client sent it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Text {
     /// What was recorded of it, byte for byte.
     pub bytes: Vec<u8>,
@@ -86,7 +92,7 @@ pub struct Text {
 }
 
 /// Facts that hold for many events of one session; a change of any of them makes a new value.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Session {
     /// `postgresql`, `mariadb` or `mysql` (OpenTelemetry `db.system.name`).
     pub db_system_name: String,
@@ -114,7 +120,7 @@ pub struct Session {
 }
 
 /// SQL dialect, as far as reading a text needs it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Dialect {
     /// PostgreSQL.
     Postgres,
@@ -123,7 +129,7 @@ pub enum Dialect {
 }
 
 /// Kinds of rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Kind {
     /// A statement.
     Query,
@@ -161,7 +167,7 @@ impl Kind {
 }
 
 /// How a statement ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Status {
     /// Without an error.
     Ok,

@@ -3,6 +3,7 @@
 
 use std::{error::Error, path::PathBuf, process::ExitCode};
 
+use capture::attach::CaptureError;
 use clap::{Parser, Subcommand};
 use sqltrail::{
     commands, compact::CompactError, config::error::ConfigError, exit, output::unless_closed,
@@ -35,6 +36,8 @@ enum Command {
     Servers(commands::servers::Args),
     /// Say whether this machine and its servers can be recorded, and what each lacks
     Doctor(commands::doctor::Args),
+    /// Remove the probes that a recorder has left
+    Detach(commands::detach::Args),
     /// Show the newest events, and go on with new ones
     Tail(commands::tail::Args),
     /// Answer a saved question; without a name, list them
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Command::Record(args) => commands::record::run(args, cli.dir).map(|()| ExitCode::SUCCESS),
         Command::Servers(args) => commands::servers::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Doctor(args) => commands::doctor::run(&args),
+        Command::Detach(args) => commands::detach::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Tail(args) => commands::tail::run(&args, &cli.dir),
         Command::Query(args) => commands::query::run(&args, &cli.dir),
         Command::Compact(args) => commands::compact::run(&args, &cli.dir),
@@ -92,6 +96,7 @@ fn hint<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a str> {
     of(cause)
         .and_then(StoreError::hint)
         .or_else(|| of(cause).and_then(RecordError::hint))
+        .or_else(|| of(cause).and_then(CaptureError::hint))
         .or_else(|| of(cause).and_then(CompactError::hint))
         .or_else(|| of(cause).and_then(QueryError::hint))
         .or_else(|| of(cause).and_then(ConfigError::hint))

@@ -5,6 +5,7 @@
 //! `testdata/samples/record.py` says which statements ran.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
@@ -15,7 +16,7 @@ use serde_json::{Map, Value, json};
 use sqltrail::{
     assemble::{Assembler, Clock, Target},
     decode::decode,
-    flow::Event,
+    flow::{Event, Status},
 };
 
 /// Set to write what is expected.
@@ -48,23 +49,53 @@ struct About {
     wall_ns: i64,
 }
 
-fn events(path: &Path) -> anyhow::Result<Vec<Event>> {
+/// A sample's rows, from an assembler that is followed by another, which takes over what it knows,
+/// after each number of records for which `ends` holds; so is one with every running statement shown.
+fn events(path: &Path, ends: impl Fn(usize) -> bool) -> anyhow::Result<Vec<Event>> {
     let about: About = serde_json::from_slice(&fs::read(path)?)?;
     let ring = fs::read(path.with_extension("ring"))?;
     let clock = Clock::new(about.boot_ns, about.wall_ns);
-    let mut assembler = Assembler::new("db1".to_owned(), 1, clock);
     let target = Target {
         engine: about.engine,
         version: about.version,
         tags: about.tags,
     };
-    assembler.add_target(about.target, target);
-    let mut events = Vec::new();
-    for record in records(&ring)? {
+    let begin = |next_seq| {
+        let mut assembler = Assembler::new("db1".to_owned(), next_seq, clock);
+        assembler.add_target(about.target, target.clone());
+        assembler
+    };
+    let mut assembler = begin(1);
+    let mut kept = BTreeMap::new();
+    let mut events: Vec<Event> = Vec::new();
+    for (number, record) in records(&ring)?.into_iter().enumerate() {
+        if ends(number) {
+            assembler.running(i64::MAX, &mut events);
+            take_completed(&mut assembler, &mut events);
+            kept.extend(assembler.changed()?);
+            assembler = begin(i64::try_from(events.len())? + 1);
+            for (thread, state) in &kept {
+                if let Some(state) = state {
+                    assembler.restore(*thread, state)?;
+                }
+            }
+        }
         assembler.record(&decode(record)?, &mut events);
+        take_completed(&mut assembler, &mut events);
     }
     assembler.finish(&mut events);
+    take_completed(&mut assembler, &mut events);
     Ok(events)
+}
+
+/// Puts rows that are finished in the places of those that were running.
+fn take_completed(assembler: &mut Assembler, events: &mut [Event]) {
+    for completed in assembler.take_completed() {
+        let running = events.iter_mut().find(|event| event.seq == completed.seq);
+        let running = running.expect("a completed row was given before");
+        assert_eq!(running.status, Status::Running);
+        *running = completed;
+    }
 }
 
 /// A row as one line; what it does not have is left out.
@@ -118,7 +149,7 @@ fn samples_give_the_rows_that_are_expected() -> anyhow::Result<()> {
         }
         count += 1;
         let name = path.display().to_string();
-        let events = events(&path).with_context(|| name.clone())?;
+        let events = events(&path, |_| false).with_context(|| name.clone())?;
         for (event, seq) in events.iter().zip(1..) {
             assert_eq!(event.seq, seq, "{name}");
         }
@@ -131,5 +162,43 @@ fn samples_give_the_rows_that_are_expected() -> anyhow::Result<()> {
         assert_eq!(rows, expected.lines().collect::<Vec<_>>(), "{name}");
     }
     assert!(count > 0, "no samples in {}", samples().display());
+    Ok(())
+}
+
+/// A row without its numbers: one that was shown while it ran may stand before others.
+fn unnumbered(event: &Event) -> String {
+    let whole = Event {
+        seq: 0,
+        message_seq: 0,
+        ..event.clone()
+    };
+    line(&whole)
+}
+
+#[test]
+fn an_interruption_anywhere_changes_no_row() -> anyhow::Result<()> {
+    for entry in fs::read_dir(samples())? {
+        let path = entry?.path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let name = path.display().to_string();
+        let sorted = |events: &[Event]| {
+            let mut rows: Vec<String> = events.iter().map(unnumbered).collect();
+            rows.sort_unstable();
+            rows
+        };
+        let expected = sorted(&events(&path, |_| false)?);
+        let records = records(&fs::read(path.with_extension("ring"))?)?.len();
+        for cut in 0..records {
+            let rows = events(&path, |number| number == cut)?;
+            assert_eq!(sorted(&rows), expected, "{name}, cut before record {cut}");
+        }
+        let rows = events(&path, |_| true)?;
+        for (event, seq) in rows.iter().zip(1..) {
+            assert_eq!(event.seq, seq, "{name}");
+        }
+        assert_eq!(sorted(&rows), expected, "{name}, cut everywhere");
+    }
     Ok(())
 }

@@ -81,6 +81,7 @@ This is version {VERSION} of the layout. Read the view `events`; the tables belo
 - `objects_<n>`: lists of touched tables, as long as the segment's dictionary takes them.
 - `statements`: each `fingerprint` with its normalised template, when it was first and last seen, and how often.
 - `ring`: up to which position of the kernel's ring the rows account for what was recorded.
+- `runs`, `threads`, `drops`, `targets`, `running`: what a recorder needs to go on where another ended.
 - `meta`: `schema_version` and who created the file, when.
 
 A question about a span of time is answered faster with the rows that can matter, since `seq` is the key:

@@ -9,6 +9,7 @@ use capture_common::{
     ids::{engine, flag},
     record::{NO_COUNT, SubBegin, SubEnd, outcome},
 };
+use serde::{Deserialize, Serialize};
 
 use super::{
     Place, Rows, mysql, objects::Objects, parameters::Bound, postgres, prepared::Execution, row,
@@ -25,7 +26,7 @@ const DEPTH_MAX: usize = 64;
 const SUB_STATEMENT: &str = "sub_statement";
 
 /// What is known of the statement that runs.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Details {
     pub(super) objects: Objects,
     pub(super) bound: Option<Bound>,
@@ -39,7 +40,7 @@ pub(super) struct Details {
 }
 
 /// A statement inside another.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Sub {
     event: Event,
     /// Place of the one that it runs in, none for the outermost.
@@ -57,9 +58,12 @@ impl Details {
     ) -> Option<Execution> {
         event.objects = self.objects.take_json();
         let mut execution = self.execution.take();
-        event.parameters = self
-            .bound
-            .take()
+        let bound = self.bound.take();
+        if let (None, Some(execution)) = (&bound, &mut execution) {
+            // The client may have told other types, which are not on record.
+            execution.types = None;
+        }
+        event.parameters = bound
             .and_then(|bound| bound.json(parameter_max, event.text.as_ref(), execution.as_mut()));
         execution.filter(|execution| execution.types.is_some())
     }

@@ -7,6 +7,8 @@ use capture_common::{
     record::{Begin, NO_COUNT, Text as TextRecord},
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::command;
 use crate::{
     dedup::{next_statement, statement_end},
@@ -18,7 +20,7 @@ const EXECUTE: &[u8] = b"execute";
 const IMMEDIATE: &[u8] = b"immediate";
 
 /// A text as far as it has arrived.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Message {
     /// The call whose records carry it.
     pub(super) call: u64,

@@ -7,6 +7,7 @@
 mod command;
 mod details;
 mod identity;
+mod keep;
 mod message;
 mod mysql;
 mod objects;
@@ -33,15 +34,18 @@ use crate::{
     flow::{Dialect, Event, Kind, Session, Status},
 };
 use details::Details;
+pub(crate) use keep::word;
+pub use keep::{KeepError, Kept, SHARED};
 use message::Message;
 use parameters::Bound;
 use prepared::{Key, Sessions};
+use serde::{Deserialize, Serialize};
 
 /// Bytes of one bind value that are stored, unless told otherwise.
 pub const PARAMETER_MAX_DEFAULT: usize = 1024;
 
 /// What is known about one watched server binary.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
     /// See [`capture_common::ids::engine`].
     pub engine: u32,
@@ -52,7 +56,8 @@ pub struct Target {
 }
 
 impl Target {
-    fn system_name(&self) -> &'static str {
+    /// The engine's name as rows have it.
+    pub(crate) fn system_name(&self) -> &'static str {
         match self.engine {
             engine::POSTGRES => "postgresql",
             engine::MARIADB => "mariadb",
@@ -84,6 +89,12 @@ impl Clock {
         }
     }
 
+    /// By how many microseconds this wall clock is ahead of the other.
+    #[must_use]
+    pub fn ahead_of(self, other: Self) -> i64 {
+        self.offset_us.saturating_sub(other.offset_us)
+    }
+
     /// Microseconds since the Unix epoch of a record's time.
     #[must_use]
     pub fn wall_us(self, time_ns: u64) -> i64 {
@@ -94,7 +105,7 @@ impl Clock {
 }
 
 /// A statement that has begun.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Open {
     call: u64,
     time_us: i64,
@@ -108,7 +119,7 @@ struct Open {
 }
 
 /// What is kept of one thread that serves sessions.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Thread {
     session: u64,
     generation: u32,
@@ -121,6 +132,11 @@ struct Thread {
     details: Details,
     /// The statement of which a part of a long value follows (MariaDB, MySQL).
     long: Option<u32>,
+    /// The row that was given of the open statement while it ran.
+    running: Option<Box<Event>>,
+    /// Whether something is different from what was last kept of it.
+    #[serde(skip)]
+    changed: bool,
 }
 
 impl Thread {
@@ -143,6 +159,8 @@ fn key(header: &Header) -> Key {
 pub struct Assembler {
     rows: Rows,
     threads: HashMap<u64, Thread>,
+    /// Threads that ended since what is to be known of them was last asked.
+    gone: Vec<u64>,
 }
 
 impl Assembler {
@@ -154,7 +172,8 @@ impl Assembler {
             next_seq,
             clock,
             targets: BTreeMap::new(),
-            nearest: BTreeMap::new(),
+            shared: Shared::default(),
+            completed: Vec::new(),
             parameter_max: PARAMETER_MAX_DEFAULT,
             subs_lost: 0,
             filter: Arc::default(),
@@ -164,6 +183,7 @@ impl Assembler {
         Self {
             rows,
             threads: HashMap::new(),
+            gone: Vec::new(),
         }
     }
 
@@ -208,7 +228,9 @@ impl Assembler {
         if !matches!(record, Record::SessionEnd(_)) {
             let thread = self.threads.entry(pid_tgid).or_default();
             self.rows.record(thread, record, out);
+            thread.changed = true;
         } else if let Some(mut thread) = self.threads.remove(&pid_tgid) {
+            self.gone.push(pid_tgid);
             self.rows.close(&mut thread, out);
             self.rows.prepared.forget(key(record.header()));
             // A backend ends with its session, however it ends; threads of the others go on.
@@ -238,6 +260,15 @@ struct Place {
     message_seq: i64,
 }
 
+impl Place {
+    fn of(event: &Event) -> Self {
+        Self {
+            seq: event.seq,
+            message_seq: event.message_seq,
+        }
+    }
+}
+
 /// What makes the rows: all that is known but the threads.
 #[derive(Debug)]
 struct Rows {
@@ -245,8 +276,9 @@ struct Rows {
     next_seq: i64,
     clock: Clock,
     targets: BTreeMap<u32, Target>,
-    /// By target and command: the least stack that an end from within was away from the command.
-    nearest: BTreeMap<(u32, u32), u32>,
+    shared: Shared,
+    /// Rows that had been given as running.
+    completed: Vec<Event>,
     /// Bytes of one bind value at most.
     parameter_max: usize,
     /// Statements inside others that were not kept, since the last look.
@@ -257,6 +289,15 @@ struct Rows {
     filtered: BTreeMap<Cause, i64>,
     /// Prepared statements of every session (MariaDB, MySQL).
     prepared: Sessions,
+}
+
+/// What is known beyond one thread, and must outlive the recorder.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Shared {
+    /// By target and command: the least stack that an end from within was away from the command.
+    nearest: BTreeMap<(u32, u32), u32>,
+    #[serde(skip)]
+    changed: bool,
 }
 
 impl Rows {
@@ -465,6 +506,7 @@ impl Rows {
         } else if thread.is_unfinished() {
             self.unfinished(thread, Status::Unknown, out);
         }
+        self.abandon(thread);
         thread.open = None;
     }
 
@@ -546,13 +588,18 @@ impl Rows {
     }
 
     /// Adds a row, as the first or a further one of its message, unless the filter leaves it out; gives
-    /// its place.
+    /// its place. One that is on record as running takes that row's place, whatever the filter says.
     fn push(
         &mut self,
         thread: &mut Thread,
         mut event: Event,
         out: &mut Vec<Event>,
     ) -> Option<Place> {
+        if self.completes(thread, &mut event) {
+            let place = Place::of(&event);
+            self.completed.push(event);
+            return Some(place);
+        }
         if let Some(cause) = self.filter.excludes(&event) {
             *self.filtered.entry(cause).or_default() += 1;
             return None;
@@ -562,10 +609,7 @@ impl Rows {
             Some(message) => *message.first_seq.get_or_insert(event.seq),
             None => event.seq,
         };
-        let place = Place {
-            seq: event.seq,
-            message_seq: event.message_seq,
-        };
+        let place = Place::of(&event);
         out.push(event);
         Some(place)
     }

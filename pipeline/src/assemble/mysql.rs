@@ -51,10 +51,14 @@ impl Rows {
             return false;
         }
         let nearest = self
+            .shared
             .nearest
             .entry((end.header.target, end.source))
             .or_insert(u32::MAX);
-        *nearest = end.tag.min(*nearest);
+        if end.tag < *nearest {
+            *nearest = end.tag;
+            self.shared.changed = true;
+        }
         end.tag == *nearest
     }
 

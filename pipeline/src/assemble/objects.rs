@@ -5,13 +5,14 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use capture_common::{ids::access, record::Object};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// Tables of one statement that are named; a query over thousands of partitions names no more.
 const TABLES_MAX: usize = 1000;
 
 /// What was done to one table.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Use {
     access: u32,
     inserted: u64,
@@ -20,7 +21,7 @@ struct Use {
 }
 
 /// The tables touched so far, by name.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Objects {
     tables: BTreeMap<String, Use>,
     /// How many records were of tables beyond [`TABLES_MAX`].

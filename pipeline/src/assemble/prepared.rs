@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use capture_common::record::{NO_COUNT, Value};
+use serde::{Deserialize, Serialize};
 
+use super::keep::{KeepError, Kept, bytes};
 use crate::flow::Text;
 
 /// Server binary, process and session.
@@ -25,7 +27,7 @@ const STATEMENTS_MAX: usize = 1 << 18;
 const LAST: u32 = u32::MAX;
 
 /// A value that came in parts, before its statement is executed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Long {
     /// Its first bytes.
     pub(super) bytes: Vec<u8>,
@@ -34,17 +36,19 @@ pub(super) struct Long {
 }
 
 /// A statement that is being executed, with what was bound to it before.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Execution {
     key: Key,
     statement: u32,
+    /// The types as they were known before.
+    before: Option<Types>,
     /// Types of its values, when they are known.
     pub(super) types: Option<Types>,
     /// Values that came before, by their place.
     pub(super) long: BTreeMap<u32, Long>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Statement {
     text: Option<Text>,
     types: Option<Types>,
@@ -62,16 +66,31 @@ impl Statement {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Session {
     statements: HashMap<u32, Statement>,
     last: Option<u32>,
+    #[serde(skip)]
+    place: u32,
+    #[serde(skip)]
+    changed: bool,
+}
+
+impl Session {
+    fn bytes(&self) -> usize {
+        self.statements.values().map(Statement::bytes).sum()
+    }
 }
 
 /// Prepared statements of all sessions.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
     sessions: HashMap<Key, Session>,
+    /// Under which number each session is kept.
+    places: BTreeMap<u32, Key>,
+    next_place: u32,
+    /// Numbers of those that are gone since the last look.
+    gone: Vec<u32>,
     statements: usize,
     bytes: usize,
 }
@@ -81,16 +100,13 @@ impl Sessions {
     pub(super) fn add(&mut self, key: Key, statement: u32, text: Option<Text>) {
         self.close(key, statement);
         let len = text.as_ref().map_or(0, |text| text.bytes.len());
+        self.session(key).last = Some(statement);
         if self.bytes + len > BYTES_MAX {
-            self.sessions.entry(key).or_default().last = Some(statement);
             return;
         }
         if let Some(known) = self.statement(key, statement) {
             known.text = text;
             self.bytes += len;
-        }
-        if let Some(session) = self.sessions.get_mut(&key) {
-            session.last = Some(statement);
         }
     }
 
@@ -100,6 +116,7 @@ impl Sessions {
             return;
         };
         if let Some(closed) = session.statements.remove(&statement) {
+            session.changed = true;
             self.statements -= 1;
             self.bytes -= closed.bytes();
         }
@@ -109,11 +126,9 @@ impl Sessions {
     pub(super) fn forget(&mut self, key: Key) {
         if let Some(session) = self.sessions.remove(&key) {
             self.statements -= session.statements.len();
-            self.bytes -= session
-                .statements
-                .values()
-                .map(Statement::bytes)
-                .sum::<usize>();
+            self.bytes -= session.bytes();
+            self.places.remove(&session.place);
+            self.gone.push(session.place);
         }
     }
 
@@ -149,6 +164,7 @@ impl Sessions {
             _ => None,
         };
         self.bytes += added;
+        self.session(key).changed = true;
     }
 
     /// The parts of long values that came are thrown away.
@@ -158,6 +174,7 @@ impl Sessions {
             known.long.clear();
             let after = known.bytes();
             self.bytes -= before - after;
+            self.session(key).changed = true;
         }
     }
 
@@ -176,10 +193,14 @@ impl Sessions {
         let mut freed = 0;
         if let Some(known) = self.known(key, statement) {
             execution.types = known.types.take();
+            execution.before.clone_from(&execution.types);
             execution.long = std::mem::take(&mut known.long);
             freed = execution.long.values().map(|long| long.bytes.len()).sum();
         }
-        self.bytes -= freed;
+        if !execution.long.is_empty() {
+            self.bytes -= freed;
+            self.session(key).changed = true;
+        }
         let text = self
             .sessions
             .get(&key)
@@ -190,9 +211,56 @@ impl Sessions {
 
     /// The types of an execution's values hold for the next ones.
     pub(super) fn bind(&mut self, execution: Execution) {
+        let is_news = execution.types != execution.before;
         if let Some(known) = self.statement(execution.key, execution.statement) {
             known.types = execution.types;
+            self.session(execution.key).changed |= is_news;
         }
+    }
+
+    /// Sessions that have changed since the last call, by the number that each is kept under, and what
+    /// is to be known of it; none of one that is gone.
+    pub(super) fn changed(&mut self) -> Result<Vec<Kept>, KeepError> {
+        let mut changed = Vec::new();
+        for place in std::mem::take(&mut self.gone) {
+            if !self.places.contains_key(&place) {
+                changed.push((u64::from(place), None));
+            }
+        }
+        for (key, session) in &mut self.sessions {
+            if std::mem::take(&mut session.changed) {
+                let state = bytes(&(key, &*session))?;
+                changed.push((u64::from(session.place), Some(state)));
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Takes back what [`Sessions::changed`] gave of a session.
+    pub(super) fn restore(&mut self, place: u32, state: &[u8]) -> Result<(), KeepError> {
+        let (key, mut session): (Key, Session) =
+            rmp_serde::from_slice(state).map_err(|_| KeepError)?;
+        session.place = place;
+        self.statements += session.statements.len();
+        self.bytes += session.bytes();
+        self.places.insert(place, key);
+        self.sessions.insert(key, session);
+        Ok(())
+    }
+
+    /// The session, made known.
+    fn session(&mut self, key: Key) -> &mut Session {
+        self.sessions.entry(key).or_insert_with(|| {
+            // Numbers of sessions that live are few among so many.
+            while self.next_place == 0 || self.places.contains_key(&self.next_place) {
+                self.next_place = self.next_place.wrapping_add(1);
+            }
+            self.places.insert(self.next_place, key);
+            Session {
+                place: self.next_place,
+                ..Session::default()
+            }
+        })
     }
 
     fn known(&mut self, key: Key, statement: u32) -> Option<&mut Statement> {
@@ -201,13 +269,17 @@ impl Sessions {
 
     /// The statement, made known if there is room.
     fn statement(&mut self, key: Key, statement: u32) -> Option<&mut Statement> {
-        let session = self.sessions.entry(key).or_default();
-        if !session.statements.contains_key(&statement) {
-            if self.statements >= STATEMENTS_MAX {
+        let is_full = self.statements >= STATEMENTS_MAX;
+        let session = self.session(key);
+        let is_new = !session.statements.contains_key(&statement);
+        if is_new {
+            if is_full {
                 return None;
             }
+            session.changed = true;
             self.statements += 1;
         }
+        let session = self.session(key);
         Some(session.statements.entry(statement).or_default())
     }
 }
@@ -290,6 +362,50 @@ mod tests {
         sessions.reset(KEY, 7);
         assert!(sessions.execute(KEY, 7).0.long.is_empty());
         assert_eq!(sessions.bytes, 0);
+    }
+
+    #[test]
+    fn another_goes_on_where_one_ended() {
+        let mut sessions = Sessions::default();
+        sessions.add(KEY, 7, Some(text(b"select ?")));
+        sessions.add((1, 2, 4), 1, Some(text(b"gone")));
+        let mut kept: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
+        let mut note = |sessions: &mut Sessions| {
+            let changed = sessions.changed().unwrap();
+            let count = changed.len();
+            for (place, state) in changed {
+                match state {
+                    Some(state) => kept.insert(place, state),
+                    None => kept.remove(&place),
+                };
+            }
+            (count, kept.clone())
+        };
+        assert_eq!(note(&mut sessions).0, 2);
+        let (mut execution, _) = sessions.execute(KEY, 7);
+        execution.types = Some(vec![[3, 0]]);
+        sessions.bind(execution);
+        sessions.forget((1, 2, 4));
+        assert_eq!(note(&mut sessions).0, 2);
+        // The same types again are no news.
+        let (execution, _) = sessions.execute(KEY, 7);
+        sessions.bind(execution);
+        let (count, kept) = note(&mut sessions);
+        assert_eq!((count, kept.len()), (0, 1));
+
+        let mut other = Sessions::default();
+        for (place, state) in &kept {
+            other
+                .restore(u32::try_from(*place).unwrap(), state)
+                .unwrap();
+        }
+        let (execution, found) = other.execute(KEY, 7);
+        assert_eq!(found.map(|text| &text.bytes[..]), Some(&b"select ?"[..]));
+        assert_eq!(execution.types, Some(vec![[3, 0]]));
+        // A session that comes then is kept under another number.
+        other.add((1, 2, 5), 1, None);
+        assert_eq!(other.places.len(), 2);
+        assert!(other.restore(9, b"nonsense").is_err());
     }
 
     #[test]

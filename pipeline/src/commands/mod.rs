@@ -2,6 +2,7 @@
 
 pub mod record;
 pub mod servers;
+pub mod detach;
 pub mod doctor;
 pub mod tail;
 pub mod query;

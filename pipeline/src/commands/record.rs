@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
+use capture::pins::FOLDER_DEFAULT;
 
 use crate::{
     config::{
@@ -24,6 +25,14 @@ pub struct Args {
     /// Configuration [default: /etc/sqltrail/sqltrail.toml, if it is there]; flags override its keys
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+
+    /// Leave the probes on when recording ends; they record into the ring until the next start
+    #[arg(long)]
+    keep_probes: bool,
+
+    /// Folder in the BPF file system where the probes are pinned
+    #[arg(long, value_name = "PATH", default_value = FOLDER_DEFAULT)]
+    pin_path: PathBuf,
 
     #[command(flatten)]
     flags: Flags,
@@ -99,6 +108,8 @@ pub fn run(args: Args, dir: PathBuf) -> anyhow::Result<()> {
     })?;
     let options = Options {
         settings,
+        pin_path: args.pin_path,
+        keep_probes: args.keep_probes,
         ..Options::new(dir)
     };
     let shown = options.dir.display().to_string();

@@ -9,19 +9,28 @@ use std::{
 };
 
 use capture::{
-    attach::Drops,
+    attach::{CaptureError, Drops, Source},
+    crash,
     ring::{Ring, clocks},
 };
 use capture_common::ids::drop_reason;
 
-use super::{Notice, batch::Pending};
+use super::{
+    Notice, RUNNING_SHOWN_US,
+    batch::Pending,
+    vault::{Vault, VaultError},
+};
 use crate::{
-    assemble::{Assembler, Clock},
+    assemble::{Assembler, Clock, KeepError},
     config::file::Literals,
     decode::decode,
     flow::{Batch, Event, Kind, RingPosition},
     secrets::{mask_event, mask_literals},
-    store::{Store, error::StoreError},
+    store::{
+        Store,
+        error::StoreError,
+        standing::{End, Notes, Standing},
+    },
 };
 
 /// How long to wait for the kernel when the ring is empty.
@@ -44,15 +53,37 @@ const UNREADABLE_RECORD: &str = "unreadable_record";
 /// More statements ran inside one than are kept of one.
 const SUB_STATEMENTS: &str = "sub_statements";
 
+/// How often running statements are looked for, microseconds.
+const LOOK_INTERVAL_US: i64 = 1_000_000;
+
+/// How often it is noted that recording goes on while there is nothing to store, microseconds.
+const ALIVE_INTERVAL_US: i64 = 10_000_000;
+
+/// From how much on a change of the wall clock against the time since boot is put on record,
+/// microseconds.
+const JUMP_US: i64 = 1_000_000;
+
 /// Why ingest ended before it was told to.
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError {
     /// The ring can no longer be read.
     #[error("cannot read the ring")]
     Ring(#[source] std::io::Error),
+    /// The ring does not hold what is to be read next.
+    #[error(transparent)]
+    Resume(CaptureError),
+    /// Notes about unfinished statements cannot be made or read.
+    #[error("cannot keep what is unfinished")]
+    Vault(#[from] VaultError),
+    /// They are of another version.
+    #[error(transparent)]
+    Keep(#[from] KeepError),
+    /// What a former recorder noted cannot be read.
+    #[error(transparent)]
+    Notes(StoreError),
     /// The counters of losses can no longer be read.
     #[error("cannot read the counters of losses")]
-    Drops(#[source] capture::attach::CaptureError),
+    Drops(#[source] CaptureError),
     /// The store does not take rows.
     #[error("cannot store {rows} rows")]
     Store {
@@ -83,6 +114,30 @@ pub(super) struct Ingest {
     masked_up_to: usize,
     filtered_told_us: i64,
     stopping: bool,
+    /// Whether the probes go on when recording ends.
+    leaving: bool,
+    vault: Vault,
+    let_go: Vec<i64>,
+    looked_at_us: i64,
+    alive_at_us: i64,
+    clock: Clock,
+}
+
+/// What ingest starts from.
+#[derive(Debug)]
+pub(super) struct Start {
+    /// Where records come from.
+    pub(super) source: Source,
+    /// Name of the ring.
+    pub(super) ring_id: String,
+    /// Key of the notes beside the rows.
+    pub(super) key: String,
+    /// What a former recorder has noted.
+    pub(super) notes: Notes,
+    /// Where rows go.
+    pub(super) store: Store,
+    /// Name of this host.
+    pub(super) host_name: String,
 }
 
 /// Masks what must not be stored of the rows from `from` on.
@@ -101,18 +156,31 @@ fn now() -> (Clock, i64) {
 }
 
 impl Ingest {
-    /// Takes over the ring and the store.
-    pub(super) fn new(
-        ring: Ring,
-        ring_id: String,
-        drops: Drops,
-        notices: Receiver<Notice>,
-        store: Store,
-        host_name: String,
-    ) -> Self {
+    /// Takes over the ring and the store, and goes on where a former recorder ended.
+    pub(super) fn new(start: Start, notices: Receiver<Notice>) -> Result<Self, IngestError> {
         let (clock, now_us) = now();
-        let assembler = Assembler::new(host_name, store.next_seq(), clock);
-        Self {
+        let Start {
+            source: Source { mut ring, drops },
+            ring_id,
+            key,
+            notes,
+            store,
+            host_name,
+        } = start;
+        let vault = Vault::new(&key)?;
+        let mut assembler = Assembler::new(host_name, store.next_seq(), clock);
+        for (thread, closed) in &notes.threads {
+            assembler.restore(*thread, &vault.open(*thread, closed)?)?;
+        }
+        let mut counted = [0; drop_reason::MAX as usize];
+        for (name, count) in drop_reason::NAMES.iter().zip(&mut counted) {
+            let noted = notes.counted.iter().find(|(reason, _)| reason == name);
+            *count = noted.map_or(0, |(_, count)| *count);
+        }
+        if let Some(position) = store.ring_position(&ring_id) {
+            ring.resume(position).map_err(IngestError::Resume)?;
+        }
+        Ok(Self {
             ring,
             ring_id,
             drops,
@@ -121,31 +189,40 @@ impl Ingest {
             assembler,
             pending: Pending::default(),
             events: Vec::new(),
-            counted: [0; drop_reason::MAX as usize],
+            counted,
             counted_at_us: now_us,
             unreadable: 0,
             literals: Literals::default(),
             masked_up_to: 0,
             filtered_told_us: now_us,
             stopping: false,
-        }
+            leaving: false,
+            vault,
+            let_go: Vec::new(),
+            looked_at_us: now_us,
+            alive_at_us: now_us,
+            clock,
+        })
     }
 
-    /// Runs until told to stop and everything is stored.
-    pub(super) fn run(mut self) -> Result<(), IngestError> {
+    /// Runs until told to stop and everything is stored; gives the store back.
+    pub(super) fn run(mut self) -> Result<Store, IngestError> {
         loop {
             // What is in the ring now was attached before, and told of before that.
             let until = self.ring.produced();
             self.hear();
             let (clock, now_us) = now();
-            self.assembler.set_clock(clock);
+            self.set_clock(clock, now_us);
             self.read(until, now_us);
 
-            if self.stopping && self.ring.position() >= until && self.ring.produced() == until {
+            let all = self.ring.position() >= until;
+            // With the probes on there is no last record.
+            if self.stopping && all && (self.leaving || self.ring.produced() == until) {
                 return self.end(now_us);
             }
+            self.look(now_us)?;
             if self.pending.is_due(now_us) || self.stopping {
-                self.commit(now_us)?;
+                self.commit(now_us, None)?;
             } else if self.pending.since_us.is_some() {
                 self.ring.wait(BUSY_WAIT).map_err(IngestError::Ring)?;
             } else {
@@ -153,6 +230,48 @@ impl Ingest {
                 self.ring.wait(IDLE_WAIT).map_err(IngestError::Ring)?;
             }
         }
+    }
+
+    /// Dates records by `clock`; a wall clock that was set is put on record.
+    fn set_clock(&mut self, clock: Clock, now_us: i64) {
+        let jump_us = clock.ahead_of(self.clock);
+        if jump_us.abs() > JUMP_US {
+            let moved = format!("the wall clock was moved by {jump_us} microseconds");
+            self.lifecycle("clock", moved, now_us);
+        }
+        self.clock = clock;
+        self.assembler.set_clock(clock);
+    }
+
+    /// What is done about once a second: statements that run for long are shown as running, and those
+    /// that hold up their segment's archive no longer do.
+    fn look(&mut self, now_us: i64) -> Result<(), IngestError> {
+        if now_us.abs_diff(self.looked_at_us) < LOOK_INTERVAL_US.unsigned_abs() {
+            return Ok(());
+        }
+        self.looked_at_us = now_us;
+        let rows = self.events.len();
+        self.assembler
+            .running(now_us.saturating_sub(RUNNING_SHOWN_US), &mut self.events);
+        if let Ok(overdue) = self.store.overdue(now_us) {
+            for seq in overdue {
+                self.assembler.let_go(seq);
+                self.let_go.push(seq);
+            }
+        }
+        self.pending.rows = self.events.len();
+        if self.events.len() > rows || !self.let_go.is_empty() {
+            self.pending.note(now_us);
+        }
+        if self.pending.since_us.is_none()
+            && now_us.saturating_sub(self.alive_at_us) >= ALIVE_INTERVAL_US
+        {
+            self.alive_at_us = now_us;
+            if let Err(error) = self.store.note_alive(now_us) {
+                tracing::warn!(%error, "cannot note that recording goes on");
+            }
+        }
+        Ok(())
     }
 
     /// Closes a segment that has grown old while nothing came. No row is at stake, so a failure is
@@ -184,6 +303,22 @@ impl Ingest {
                 Ok(Notice::Lifecycle(what, detail)) => {
                     let (_, now_us) = now();
                     self.lifecycle(what, detail, now_us);
+                }
+                Ok(Notice::Gap(what, from_us, to_us)) => {
+                    let mut event =
+                        Event::new(self.assembler.take_seq(), from_us, Kind::Lifecycle, what);
+                    event.duration_us = Some(to_us.saturating_sub(from_us).max(0));
+                    self.events.push(event);
+                    self.pending.note(to_us);
+                }
+                Ok(Notice::Unread(reason, count)) => {
+                    let (_, now_us) = now();
+                    self.loss(reason, count, now_us);
+                    self.pending.note(now_us);
+                }
+                Ok(Notice::Leave) => {
+                    (self.stopping, self.leaving) = (true, true);
+                    return;
                 }
                 // A supervisor that is gone can attach nothing more either.
                 Ok(Notice::Stop) | Err(TryRecvError::Disconnected) => {
@@ -254,28 +389,48 @@ impl Ingest {
             .filter(|(_, count)| *count > 0)
             .collect();
         for (reason, count) in lost {
-            let mut event = Event::new(
-                self.assembler.take_seq(),
-                self.counted_at_us,
-                Kind::Loss,
-                reason,
-            );
-            event.repeat_count = count;
-            event.duration_us = Some(now_us.saturating_sub(self.counted_at_us).max(0));
-            self.events.push(event);
+            self.loss(reason, count, now_us);
         }
         self.counted = counts;
         self.counted_at_us = now_us;
         Ok(())
     }
 
+    fn loss(&mut self, reason: &'static str, count: i64, now_us: i64) {
+        let from_us = self.counted_at_us;
+        let mut event = Event::new(self.assembler.take_seq(), from_us, Kind::Loss, reason);
+        event.repeat_count = count;
+        event.duration_us = Some(now_us.saturating_sub(from_us).max(0));
+        self.events.push(event);
+    }
+
+    /// What goes beside the rows, so that another recorder can go on from here.
+    fn standing(&mut self, end: Option<End>) -> Result<Standing, IngestError> {
+        let mut completed = self.assembler.take_completed();
+        mask(&mut completed, self.literals, 0);
+        let mut threads = Vec::new();
+        for (thread, state) in self.assembler.changed()? {
+            let closed = state.map(|state| self.vault.close(thread, &state));
+            threads.push((thread, closed.transpose()?));
+        }
+        Ok(Standing {
+            completed,
+            let_go: std::mem::take(&mut self.let_go),
+            threads,
+            counted: drop_reason::NAMES.into_iter().zip(self.counted).collect(),
+            end,
+        })
+    }
+
     /// Stores what was read and gives its place in the ring back.
-    fn commit(&mut self, now_us: i64) -> Result<(), IngestError> {
+    fn commit(&mut self, now_us: i64, end: Option<End>) -> Result<(), IngestError> {
         self.losses(now_us)?;
         if now_us.saturating_sub(self.filtered_told_us) >= FILTERED_INTERVAL_US {
             self.filtered(now_us);
         }
+        crash::point("before-batch");
         let position = self.ring.position();
+        let standing = self.standing(end)?;
         let mut events = std::mem::take(&mut self.events);
         mask(
             &mut events,
@@ -290,7 +445,7 @@ impl Ingest {
             }),
         };
         let mut tries = 0;
-        while let Err(source) = self.store.append(&batch, now_us) {
+        while let Err(source) = self.store.append_with(&batch, &standing, now_us) {
             tries += 1;
             let given_up = self.stopping && tries >= TRIES_AT_STOP;
             if given_up || !source.is_retryable() {
@@ -303,7 +458,18 @@ impl Ingest {
             std::thread::sleep(RETRY_WAIT);
             self.hear();
         }
+        if tries > 0 {
+            tracing::info!(tries, "storing again");
+            let (_, again_us) = now();
+            let mut event = Event::new(self.assembler.take_seq(), now_us, Kind::Lifecycle, "disk");
+            event.error_message = Some("the store took no rows; the ring held them".to_owned());
+            event.duration_us = Some(again_us.saturating_sub(now_us).max(0));
+            self.events.push(event);
+        }
+        crash::point("before-release");
         self.ring.release(position);
+        crash::point("after-release");
+        self.alive_at_us = now_us;
         // Notices that came while the batch waited are rows behind it.
         let heard = std::mem::replace(&mut self.events, batch.events);
         self.events.clear();
@@ -319,10 +485,23 @@ impl Ingest {
     }
 
     /// Everything is read: what still runs is put on record as running, and the end itself.
-    fn end(mut self, now_us: i64) -> Result<(), IngestError> {
-        self.assembler.finish(&mut self.events);
-        self.filtered(now_us);
-        self.lifecycle("stop", String::new(), now_us);
-        self.commit(now_us)
+    fn end(mut self, now_us: i64) -> Result<Store, IngestError> {
+        let end = if self.leaving {
+            self.assembler.running(now_us, &mut self.events);
+            self.filtered(now_us);
+            self.lifecycle("stop", "the probes go on".to_owned(), now_us);
+            End::Kept
+        } else {
+            self.assembler.finish(&mut self.events);
+            self.filtered(now_us);
+            self.lifecycle("stop", String::new(), now_us);
+            End::Clean
+        };
+        self.commit(now_us, Some(end))?;
+        if !self.events.is_empty() {
+            // What came while the last batch waited for the store.
+            self.commit(now_us, Some(end))?;
+        }
+        Ok(self.store)
     }
 }

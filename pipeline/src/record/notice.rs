@@ -23,6 +23,12 @@ pub enum Notice {
     },
     /// Something happened to the recorder: the row's `command` and free text.
     Lifecycle(&'static str, String),
+    /// Something was not recorded between two times, microseconds since the epoch: the row's `command`.
+    Gap(&'static str, i64, i64),
+    /// This many records of another version were not read: the reason.
+    Unread(&'static str, i64),
+    /// Recording ends, and the probes go on.
+    Leave,
     /// Recording ends: the probes are off, what is in the ring is the last.
     Stop,
 }

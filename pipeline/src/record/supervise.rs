@@ -1,14 +1,12 @@
 //! Starts the threads, follows servers and signals, ends everything in order.
 
 use std::{
+    path::PathBuf,
     sync::mpsc::{self, Sender},
     thread::{self, JoinHandle},
 };
 
-use capture::{
-    attach::{Capture, CaptureError},
-    ring::boot_id,
-};
+use capture::attach::CaptureError;
 use tokio::{
     signal::unix::{SignalKind, signal},
     time::{MissedTickBehavior, interval},
@@ -17,9 +15,9 @@ use tokio::{
 use super::{
     Notice, Options, SCAN_INTERVAL,
     ingest::{Ingest, IngestError},
-    maintain,
+    maintain, resume,
     settings::Settings,
-    watch::{Watch, WatchError, processes},
+    watch::{Watch, WatchError},
 };
 use crate::{
     store::{Store, error::StoreError},
@@ -41,6 +39,12 @@ pub enum RecordError {
     /// Rows cannot be taken from the ring to the store.
     #[error(transparent)]
     Ingest(#[from] IngestError),
+    /// The probes that are pinned record for another trail.
+    #[error("the probes at {} belong to another trail", pin_path.display())]
+    OtherTrail {
+        /// Where they are pinned.
+        pin_path: PathBuf,
+    },
     /// The system refuses something ordinary.
     #[error("cannot {what}")]
     System {
@@ -67,6 +71,13 @@ impl RecordError {
                 "`sqltrail servers` lists what runs; without a name every server is recorded, also a later one",
             ),
             Self::Watch(_) => Some("`sqltrail doctor` says what is missing"),
+            Self::OtherTrail { .. } => Some(
+                "record into that trail with --dir, name another --pin-path, or remove the probes with `sqltrail detach`",
+            ),
+            Self::Ingest(IngestError::Resume(error)) => error.hint(),
+            Self::Ingest(IngestError::Vault(_) | IngestError::Keep(_)) => Some(
+                "`sqltrail detach` removes the probes that a former recorder has left; what they recorded meanwhile is lost",
+            ),
             Self::Ingest(_) | Self::System { .. } | Self::Panicked => None,
         }
     }
@@ -81,24 +92,29 @@ impl RecordError {
 pub fn run(mut options: Options, ready: impl FnOnce(usize)) -> Result<(), RecordError> {
     let config = options.settings.current().clone();
     let store = Store::open(&options.dir, options.store, now_us())?;
-    let (mut capture, ring, drops) = Capture::load(config.capture())?;
-    capture.choose(&processes(&config))?;
-    let boot = boot_id().map_err(system("read the boot id"))?;
-    let ring_id = format!("{boot}/{}", now_us());
-    let host_name = host_name().map_err(system("read the host name"))?;
-
+    let resumed = resume::begin(store, &options)?;
     let (notices, heard) = mpsc::channel();
-    let ingest = Ingest::new(ring, ring_id, drops, heard, store, host_name);
-    let mut watch = Watch::new(capture, config.servers().to_vec(), notices.clone());
+    let mut watch = Watch::new(
+        resumed.capture,
+        resumed.targets,
+        config.servers().to_vec(),
+        notices.clone(),
+    );
+    watch.adopt()?;
     let start = format!(
         "sqltrail {}, configuration {}",
         env!("CARGO_PKG_VERSION"),
         config.sha256()
     );
-    for notice in [Notice::settings(&config), Notice::Lifecycle("start", start)] {
+    let first = [Notice::settings(&config)].into_iter();
+    let told = first
+        .chain(resumed.notices)
+        .chain([Notice::Lifecycle("start", start)]);
+    for notice in told {
         let told = notices.send(notice);
-        debug_assert!(told.is_ok(), "the receiver is held by the ingest above");
+        debug_assert!(told.is_ok(), "the receiver is held here");
     }
+    let ingest = Ingest::new(resumed.start, heard)?;
 
     let ingest = spawn("ingest", move || ingest.run())?;
     let dir = options.dir.clone();
@@ -109,13 +125,22 @@ pub fn run(mut options: Options, ready: impl FnOnce(usize)) -> Result<(), Record
         ready(watch.len());
         supervise(&mut watch, &mut options.settings, &notices, &ingest)
     });
-    watch.stop();
+    if options.keep_probes && watched.is_ok() {
+        watch.leave();
+    } else {
+        watch.stop();
+    }
     drop(notices);
     let ingested = ingest.join().map_err(|_| RecordError::Panicked)?;
     drop(stop_maintenance);
     maintenance.join().map_err(|_| RecordError::Panicked)?;
+    // What could not be stored stays in the ring for the next start.
+    if ingested.is_ok() && !(options.keep_probes && watched.is_ok()) {
+        watch.into_pins().remove().map_err(CaptureError::from)?;
+    }
     watched?;
-    Ok(ingested?)
+    ingested?;
+    Ok(())
 }
 
 /// Reads the configuration again. One that cannot be used is put on record, and the former one holds.
@@ -222,11 +247,11 @@ fn spawn<T: Send + 'static>(
         .map_err(system("start a thread"))
 }
 
-fn system(what: &'static str) -> impl Fn(std::io::Error) -> RecordError {
+pub(super) fn system(what: &'static str) -> impl Fn(std::io::Error) -> RecordError {
     move |source| RecordError::System { what, source }
 }
 
-fn host_name() -> std::io::Result<String> {
+pub(super) fn host_name() -> std::io::Result<String> {
     Ok(std::fs::read_to_string("/proc/sys/kernel/hostname")?
         .trim()
         .to_owned())

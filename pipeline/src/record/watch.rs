@@ -9,12 +9,20 @@ use std::{
 use capture::{
     attach::{Capture, CaptureError, Processes},
     elf::{ElfError, Image},
+    pins::Pins,
     resolve::{ResolveError, Resolved, resolve},
     servers::{Scan, Scanner, Server, ServerError},
 };
 
-use super::Notice;
-use crate::{assemble::Target, config::Config};
+use super::{Notice, resume::known, supervise::RecordError};
+use crate::{
+    assemble::Target,
+    config::Config,
+    store::{
+        error::StoreError,
+        standing::{KnownTarget, Targets},
+    },
+};
 
 /// Why a server is not watched.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +51,15 @@ pub enum WatchError {
         #[source]
         source: ResolveError,
     },
+    /// What reading its records takes cannot be noted.
+    #[error("cannot note what {exe} is")]
+    Note {
+        /// The binary.
+        exe: String,
+        /// Why.
+        #[source]
+        source: Box<StoreError>,
+    },
     /// The kernel does not let the probes be attached.
     #[error(transparent)]
     Capture(#[from] CaptureError),
@@ -66,20 +83,30 @@ pub(super) fn is_meant(server: &Server, wanted: &str) -> bool {
 pub(super) struct Watch {
     scanner: Scanner,
     capture: Capture,
+    targets: Targets,
     wanted: Vec<String>,
     notices: Sender<Notice>,
     attached: HashMap<Key, (u32, Server)>,
+    /// What a former recorder has left attached, until it is known which of it is wanted.
+    adopted: HashMap<Key, u32>,
     refused: HashSet<Key>,
 }
 
 impl Watch {
-    pub(super) fn new(capture: Capture, wanted: Vec<String>, notices: Sender<Notice>) -> Self {
+    pub(super) fn new(
+        capture: Capture,
+        targets: Targets,
+        wanted: Vec<String>,
+        notices: Sender<Notice>,
+    ) -> Self {
         Self {
             scanner: Scanner::new(Path::new("/proc")),
             capture,
+            targets,
             wanted,
             notices,
             attached: HashMap::new(),
+            adopted: HashMap::new(),
             refused: HashSet::new(),
         }
     }
@@ -87,6 +114,23 @@ impl Watch {
     /// How many server binaries are attached.
     pub(super) fn len(&self) -> usize {
         self.attached.len()
+    }
+
+    /// Goes on with the probes that a former recorder has left.
+    pub(super) fn adopt(&mut self) -> Result<(), RecordError> {
+        let whole = self.capture.adopt();
+        for (index, key, target) in known(&self.targets)? {
+            let engine = target.system_name();
+            self.capture.reserve(index);
+            self.tell(Notice::Target(index, target));
+            if whole.contains(&index) {
+                self.adopted.insert(key, index);
+                let detail = format!("{engine}, inode {}", key.1);
+                tracing::info!(detail, "adopted");
+                self.tell(Notice::Lifecycle("adopt", detail));
+            }
+        }
+        Ok(())
     }
 
     /// Attaches to every meant server; one that cannot be attached is an error.
@@ -98,7 +142,13 @@ impl Watch {
             }
         }
         for server in self.meant(scan) {
-            self.attach(&server)?;
+            match self.adopted.remove(&(server.device, server.inode)) {
+                Some(index) => self.renew(index, server)?,
+                None => self.attach(&server)?,
+            }
+        }
+        for (_, index) in self.adopted.drain() {
+            self.capture.detach(index);
         }
         Ok(())
     }
@@ -136,8 +186,18 @@ impl Watch {
     /// Detaches from every server.
     pub(super) fn stop(&mut self) {
         self.capture.detach_all();
-        for _ in self.attached.drain() {}
+        self.attached.clear();
         self.tell(Notice::Stop);
+    }
+
+    /// Ends, and leaves the probes on.
+    pub(super) fn leave(&self) {
+        self.tell(Notice::Leave);
+    }
+
+    /// Gives the pins back; their holder decides what becomes of them.
+    pub(super) fn into_pins(self) -> Pins {
+        self.capture.into_pins()
     }
 
     fn find(&mut self) -> Result<Scan, WatchError> {
@@ -145,25 +205,47 @@ impl Watch {
     }
 
     fn meant(&self, scan: Scan) -> Vec<Server> {
-        let meant = |server: &Server| {
-            self.wanted.is_empty() || self.wanted.iter().any(|wanted| is_meant(server, wanted))
-        };
-        scan.servers.into_iter().filter(meant).collect()
+        scan.servers
+            .into_iter()
+            .filter(|server| self.means(server))
+            .collect()
+    }
+
+    fn means(&self, server: &Server) -> bool {
+        self.wanted.is_empty() || self.wanted.iter().any(|wanted| is_meant(server, wanted))
+    }
+
+    /// Lets the probes of a former recorder record what is wanted now.
+    fn renew(&mut self, index: u32, server: Server) -> Result<(), WatchError> {
+        let resolved = resolved(&server)?;
+        self.capture.renew(index, &server, &resolved)?;
+        let key = (server.device, server.inode);
+        self.attached.insert(key, (index, server));
+        Ok(())
     }
 
     fn attach(&mut self, server: &Server) -> Result<(), WatchError> {
         let exe = server.exe.display().to_string();
-        let image = Image::open(&server.attach_path).map_err(|source| WatchError::Image {
-            exe: exe.clone(),
-            source,
-        })?;
-        let resolved = resolve(&image).map_err(|source| WatchError::Resolve { exe, source })?;
+        let resolved = resolved(server)?;
         let index = self.capture.prepare(&resolved)?;
         let target = Target {
             engine: resolved.engine.id(),
             version: resolved.version.clone(),
             tags: resolved.tags.clone(),
         };
+        // So must whoever reads the ring when this process is gone.
+        let noted = KnownTarget {
+            index,
+            key: (server.device, server.inode),
+            facts: serde_json::to_string(&target).unwrap_or_default(),
+        };
+        if let Err(source) = self.targets.put(&noted) {
+            self.capture.detach(index);
+            return Err(WatchError::Note {
+                exe,
+                source: Box::new(source),
+            });
+        }
         // The ingest thread must know the target before the first of its records is in the ring.
         self.tell(Notice::Target(index, target));
         self.capture.attach(index, server)?;
@@ -200,6 +282,16 @@ pub(super) fn processes(config: &Config) -> Processes {
         uids: kernel.uids.clone(),
         not_uids: kernel.exclude_uids.clone(),
     }
+}
+
+/// What is known of a server's binary.
+fn resolved(server: &Server) -> Result<Resolved, WatchError> {
+    let exe = server.exe.display().to_string();
+    let image = Image::open(&server.attach_path).map_err(|source| WatchError::Image {
+        exe: exe.clone(),
+        source,
+    })?;
+    resolve(&image).map_err(|source| WatchError::Resolve { exe, source })
 }
 
 /// A line about a server: what, where, and what its binary does not give.

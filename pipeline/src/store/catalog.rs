@@ -162,13 +162,17 @@ impl Catalog {
         segments(&self.connection).map_err(sqlite(&self.path, "list the segments"))
     }
 
-    /// Segments that wait to be archived, in order.
+    /// Segments that wait to be archived, in order: those in which no statement runs any more.
     ///
     /// # Errors
     /// What SQLite says.
     pub fn sealed_segments(&self) -> Result<Vec<SegmentEntry>, StoreError> {
+        let unfinished = unfinished_segments(&self.connection)
+            .map_err(sqlite(&self.path, "look for running statements"))?;
         let mut segments = self.segments()?;
-        segments.retain(|segment| segment.state == SegmentState::Sealed);
+        segments.retain(|segment| {
+            segment.state == SegmentState::Sealed && !unfinished.contains(&segment.segment_id)
+        });
         Ok(segments)
     }
 
@@ -251,6 +255,18 @@ pub fn archive_files(connection: &Connection) -> rusqlite::Result<Vec<ArchiveFil
                 sha256: row.get(9)?,
             })
         })?
+        .collect()
+}
+
+/// Segments with rows that may still change. A trail that was never recorded into by this version has
+/// no such table, and no such rows.
+fn unfinished_segments(connection: &Connection) -> rusqlite::Result<Vec<i64>> {
+    if !connection.table_exists(None, "running")? {
+        return Ok(Vec::new());
+    }
+    connection
+        .prepare("SELECT DISTINCT segment_id FROM running")?
+        .query_map([], |row| row.get(0))?
         .collect()
 }
 

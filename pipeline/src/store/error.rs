@@ -175,21 +175,24 @@ impl StoreError {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Locked { .. } | Self::DiskFull { .. } => true,
+            Self::Locked { .. }
+            | Self::DiskFull { .. }
+            | Self::ReadOnly { .. }
+            | Self::CannotOpen { .. } => true,
+            Self::Sqlite { source, .. } => {
+                source.sqlite_error_code() == Some(ErrorCode::SystemIoFailure)
+            }
             Self::CreateFolder { .. }
             | Self::OpenFile { .. }
             | Self::Missing { .. }
             | Self::InUse { .. }
-            | Self::ReadOnly { .. }
-            | Self::CannotOpen { .. }
             | Self::Damaged { .. }
             | Self::Templates { .. }
             | Self::NotATrail { .. }
             | Self::Newer { .. }
             | Self::Sequence { .. }
             | Self::SegmentState { .. }
-            | Self::TooLarge { .. }
-            | Self::Sqlite { .. } => false,
+            | Self::TooLarge { .. } => false,
         }
     }
 }

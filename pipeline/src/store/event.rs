@@ -54,12 +54,22 @@ impl Dictionaries {
     }
 }
 
+/// Whether the events are new to the trail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Counted {
+    /// They are counted in `statements` and in their segment.
+    Now,
+    /// They were counted when they were stored as running.
+    Before,
+}
+
 /// Inserts the events and what they newly refer to; gives how many texts the dictionary did not take.
 pub(crate) fn insert(
     connection: &Connection,
     events: &[Event],
     dictionaries: &mut Dictionaries,
     segment: &mut Segment,
+    counted: Counted,
 ) -> rusqlite::Result<usize> {
     let mut statement = connection.prepare_cached(&insert_event(segment.id))?;
     let mut row = RowWriter::new(&mut statement);
@@ -89,7 +99,9 @@ pub(crate) fn insert(
                     event.dialect(),
                     segment,
                 )?;
-                statements.count(fingerprint, event);
+                if counted == Counted::Now {
+                    statements.count(fingerprint, event);
+                }
                 whole_texts += usize::from(found == Found::Full);
             }
             None => no_text(&mut row)?,

@@ -17,6 +17,7 @@ pub mod files;
 pub mod objects;
 pub mod reader;
 pub mod segment;
+pub mod standing;
 
 mod event;
 mod open;
@@ -30,14 +31,16 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use capture::crash;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use self::error::{StoreError, sqlite};
-use self::event::Dictionaries;
+use self::event::{Counted, Dictionaries};
 use self::files::FolderLock;
 use self::objects::Objects;
 use self::segment::Segment;
 use self::sessions::{Commands, Sessions};
+use self::standing::{Notes, Run, Standing};
 use crate::dedup::dictionary::{self, Dictionary};
 use crate::flow::{Batch, RingPosition};
 
@@ -162,6 +165,78 @@ impl Store {
         self.ring.get(ring_id).copied()
     }
 
+    /// The last recording into this trail.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn last_run(&self) -> Result<Option<Run>, StoreError> {
+        standing::last_run(&self.connection).map_err(sqlite(&self.path, "read the last recording"))
+    }
+
+    /// Recordings that ended without a word, and of which no row says so yet: from when to when nobody
+    /// is known to have recorded, microseconds since the epoch.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn crashes(&self, now_us: i64) -> Result<Vec<(i64, i64)>, StoreError> {
+        standing::crashes(&self.connection, now_us)
+            .map_err(sqlite(&self.path, "read the former recordings"))
+    }
+
+    /// Begins a recording from a ring; gives what was noted about the ring, and forgets all others.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn begin_run(&mut self, ring_id: &str, now_us: i64) -> Result<Notes, StoreError> {
+        let mut begin = || {
+            let transaction =
+                Transaction::new(&mut self.connection, TransactionBehavior::Immediate)?;
+            standing::begin_run(&transaction, ring_id, now_us)?;
+            let notes = standing::notes(&transaction, ring_id)?;
+            transaction.commit()?;
+            Ok(notes)
+        };
+        let notes = begin().map_err(sqlite(&self.path, "begin a recording"))?;
+        self.ring.retain(|known, _| known == ring_id);
+        Ok(notes)
+    }
+
+    /// Notes that the recording goes on, when nothing is stored.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn note_alive(&self, now_us: i64) -> Result<(), StoreError> {
+        standing::alive(&self.connection, now_us)
+            .map_err(sqlite(&self.path, "note that the recording goes on"))
+    }
+
+    /// `seq` of running rows whose segments wait for nothing else, and have for long.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn overdue(&self, now_us: i64) -> Result<Vec<i64>, StoreError> {
+        standing::overdue(&self.connection, now_us)
+            .map_err(sqlite(&self.path, "look for running statements"))
+    }
+
+    /// Names the trail: no two have the same name, wherever they are moved.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn trail_id(&self) -> Result<String, StoreError> {
+        let read = || {
+            self.connection.execute(
+                "INSERT OR IGNORE INTO meta(key, value) VALUES ('trail_id', lower(hex(randomblob(16))))",
+                [],
+            )?;
+            self.connection
+                .query_row("SELECT value FROM meta WHERE key = 'trail_id'", [], |row| {
+                    row.get(0)
+                })
+        };
+        read().map_err(sqlite(&self.path, "read the trail's name"))
+    }
+
     /// Number of the segment that rows go to.
     #[must_use]
     pub fn segment_id(&self) -> i64 {
@@ -180,11 +255,24 @@ impl Store {
     /// [`StoreError::Sequence`] when the rows do not continue the trail. Whatever the error, nothing is
     /// stored and nothing has changed.
     pub fn append(&mut self, batch: &Batch, now_us: i64) -> Result<Appended, StoreError> {
+        self.append_with(batch, &Standing::default(), now_us)
+    }
+
+    /// As [`Store::append`], with what stands beside the rows, in the same transaction.
+    ///
+    /// # Errors
+    /// As [`Store::append`].
+    pub fn append_with(
+        &mut self,
+        batch: &Batch,
+        standing: &Standing,
+        now_us: i64,
+    ) -> Result<Appended, StoreError> {
         let next_seq = self.check_sequence(batch)?;
         let position = batch.ring.as_ref().map(stored_position).transpose()?;
         self.dictionaries.sessions.trim();
         let mark = self.dictionaries.mark();
-        match self.write(batch, position, now_us) {
+        match self.write(batch, standing, position, now_us) {
             Ok((segment, appended)) => {
                 self.enter(segment);
                 self.next_seq = next_seq;
@@ -249,6 +337,7 @@ impl Store {
     fn write(
         &mut self,
         batch: &Batch,
+        standing: &Standing,
         position: Option<(&str, i64)>,
         now_us: i64,
     ) -> rusqlite::Result<(Segment, Appended)> {
@@ -259,6 +348,7 @@ impl Store {
             &batch.events,
             &mut self.dictionaries,
             &mut segment,
+            Counted::Now,
         )?;
         segment.write(&transaction)?;
         if let Some((ring_id, position)) = position {
@@ -268,13 +358,24 @@ impl Store {
                      ON CONFLICT (ring_id) DO UPDATE SET position = excluded.position",
                 )?
                 .execute(params![ring_id, position])?;
+            standing::write(
+                &transaction,
+                standing,
+                ring_id,
+                &batch.events,
+                &mut self.dictionaries,
+                &segment,
+                now_us,
+            )?;
         }
         let mut sealed = None;
         if segment.is_due(self.options.segment, now_us) {
             sealed = Some(segment.id);
             segment = segment.seal(&transaction, now_us)?;
         }
+        crash::point("before-commit");
         transaction.commit()?;
+        crash::point("after-commit");
         Ok((
             segment,
             Appended {

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior};
 use schema::sqlite::{
-    APPLICATION_ID, PAGE_SIZE, SHARED_TABLES, VERSION, create_events_view, create_sessions,
+    APPLICATION_ID, PAGE_SIZE, SHARED_TABLES, STANDING_TABLES, VERSION, create_events_view,
+    create_sessions,
 };
 
 use super::error::{StoreError, sqlite};
@@ -52,6 +53,9 @@ pub(crate) fn create_or_open(
         }
     }
     set_up_writer(&connection, sync).map_err(sqlite(path, "set up the connection"))?;
+    connection
+        .execute_batch(STANDING_TABLES)
+        .map_err(sqlite(path, "create the tables"))?;
     Ok(connection)
 }
 

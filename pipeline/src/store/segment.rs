@@ -99,6 +99,11 @@ impl Segment {
         })
     }
 
+    /// One that rows are put back into: what it counts is not stored.
+    pub(crate) fn uncounted(&self, id: i64) -> Self {
+        Self { id, ..self.clone() }
+    }
+
     /// Counts one row.
     pub(crate) fn count(&mut self, seq: i64, time_us: i64, bytes: i64) {
         self.first_seq = self.first_seq.or(Some(seq));

@@ -4,6 +4,7 @@ mod failure;
 mod model;
 mod opening;
 mod segments;
+mod standing;
 mod text;
 
 use std::path::Path;

@@ -109,25 +109,43 @@ class Recorder:
     def __init__(self, folder: pathlib.Path, *arguments: str) -> None:
         self.folder = folder
         self.arguments = arguments
+        # Recorders on one machine each need their own.
+        self.pins = pathlib.Path("/sys/fs/bpf", f"sqltrail-test-{os.getpid()}-{folder.name}")
+        self.environment: dict[str, str] = {}
         self.trail = Trail(folder, self.must_run)
         self.stderr_path = folder.with_name(folder.name + ".stderr")
         self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self):
-        with self.stderr_path.open("wb") as stderr:
-            # The kernel ends it should this process die.
-            argv = ["setpriv", "--pdeathsig=INT", "--", binary(), "record", "--dir", self.folder, *self.arguments]
-            self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stderr=stderr)
+        self.start()
         try:
             wait_until("the recorder says that it is attached", READY_DEADLINE_S, self.attached)
         except BaseException:
             self.kill()
+            self.detach()
             raise
         return self
 
+    def start(self) -> None:
+        """Starts it, and does not wait for it."""
+        where = ["--dir", self.folder, "--pin-path", self.pins]
+        # The kernel ends it should this process die.
+        argv = ["setpriv", "--pdeathsig=INT", "--", binary(), "record", *where, *self.arguments]
+        with self.stderr_path.open("wb") as stderr:
+            self.process = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stderr=stderr, env=os.environ | self.environment
+            )
+
     def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:
-            assert self.stop() == 0, self.stderr()
+        try:
+            if self.process.poll() is None:
+                assert self.stop() == 0, self.stderr()
+        finally:
+            self.detach()
+
+    def detach(self) -> None:
+        """Removes what a recorder that was killed has left."""
+        sqltrail("detach", "--pin-path", self.pins)
 
     def stderr(self) -> str:
         return self.stderr_path.read_text(errors="replace")

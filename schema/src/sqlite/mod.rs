@@ -107,6 +107,26 @@ CREATE TABLE archive_files(
   first_time INTEGER NOT NULL, last_time INTEGER NOT NULL, sha256 TEXT NOT NULL) STRICT;
 ";
 
+/// Tables by which a recorder goes on where another ended. None of them says anything to a reader of the
+/// trail. `threads.state` is encrypted, with a key that is in the kernel alone: it holds texts as they
+/// came, before secrets are masked.
+pub const STANDING_TABLES: &str = "
+CREATE TABLE IF NOT EXISTS runs(
+  run_id INTEGER PRIMARY KEY, ring_id TEXT NOT NULL, started_at INTEGER NOT NULL, alive_at INTEGER NOT NULL,
+  stopped_at INTEGER, kept INTEGER NOT NULL DEFAULT 0, told INTEGER NOT NULL DEFAULT 0) STRICT;
+CREATE TABLE IF NOT EXISTS threads(
+  ring_id TEXT NOT NULL, thread INTEGER NOT NULL, state BLOB NOT NULL,
+  PRIMARY KEY (ring_id, thread)) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS drops(
+  ring_id TEXT NOT NULL, reason TEXT NOT NULL, counted INTEGER NOT NULL,
+  PRIMARY KEY (ring_id, reason)) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS targets(
+  ring_id TEXT NOT NULL, target INTEGER NOT NULL, device INTEGER NOT NULL, inode INTEGER NOT NULL,
+  facts TEXT NOT NULL, PRIMARY KEY (ring_id, target)) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS running(
+  seq INTEGER PRIMARY KEY, segment_id INTEGER NOT NULL, ring_id TEXT NOT NULL) STRICT;
+";
+
 /// Text of the DDL that creates `sessions`.
 #[must_use]
 pub fn create_sessions() -> String {
@@ -195,6 +215,12 @@ pub fn insert_event(n: i64) -> String {
         names.join(", "),
         marks.join(", ")
     )
+}
+
+/// Text of the statement that takes one event out of segment `n`, to be put there anew; by its `seq`.
+#[must_use]
+pub fn delete_event(n: i64) -> String {
+    format!("DELETE FROM events_{n} WHERE seq = ?1")
 }
 
 /// Text of the statement that stores one template in segment `n`: the fields of `templates_<n>`, in order.

@@ -14,6 +14,7 @@ use capture_common::{
     ids::parameter_form,
     record::{NO_COUNT, Parameters, Value as ValueRecord},
 };
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::prepared::Execution;
@@ -23,7 +24,7 @@ use crate::flow::Text;
 const VALUES_MAX: usize = 10_000;
 
 /// Bind values as they came from the kernel.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Bound {
     fixed: Parameters,
     data: Vec<u8>,
