@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import itertools
 import os
 import pathlib
 import re
@@ -31,6 +32,10 @@ READY = re.compile(r"recording: (\d+) servers? attached")
 def binary() -> pathlib.Path:
     """The program under test: `$SQLTRAIL`, else what cargo built last with the development profile."""
     return pathlib.Path(os.environ.get("SQLTRAIL") or ROOT / "target/debug/sqltrail")
+
+
+# Tells the recorders of one process apart.
+NUMBERS = itertools.count(1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +115,7 @@ class Recorder:
         self.folder = folder
         self.arguments = arguments
         # Recorders on one machine each need their own.
-        self.pins = pathlib.Path("/sys/fs/bpf", f"sqltrail-test-{os.getpid()}-{folder.name}")
+        self.pins = pathlib.Path("/sys/fs/bpf", f"sqltrail-test-{os.getpid()}-{next(NUMBERS)}")
         self.environment: dict[str, str] = {}
         self.trail = Trail(folder, self.must_run)
         self.stderr_path = folder.with_name(folder.name + ".stderr")
