@@ -179,6 +179,8 @@ pub mod hook {
     pub const MY_LOGIN: usize = 25;
     /// `mysql_execute_command`: a statement of MariaDB or MySQL begins, also inside another.
     pub const MY_SUB: usize = 26;
+    /// `pgstat_report_appname`: a PostgreSQL session's application gets another name.
+    pub const PG_APPLICATION: usize = 27;
     /// How many there are room for.
     pub const MAX: usize = 40;
 }

@@ -14,4 +14,4 @@ pub mod record;
 pub mod target;
 
 /// Changes whenever a layout or an id in this crate changes; pinned maps carry it in their path.
-pub const LAYOUT_VERSION: u32 = 3;
+pub const LAYOUT_VERSION: u32 = 4;

@@ -84,16 +84,6 @@ pub(crate) struct Walk {
     max: u32,
 }
 
-impl Walk {
-    /// No walk.
-    pub(crate) const IDLE: Self = Self {
-        header: Header::ZERO,
-        address: 0,
-        count: 0,
-        max: 0,
-    };
-}
-
 /// Records the bind values of the thread's call, from the `ParamListInfo` at `list`.
 #[inline(always)]
 pub(crate) fn record(thread: &mut Thread, target: &Target, layout: &PostgresLayout, list: u64) {

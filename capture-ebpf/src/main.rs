@@ -66,6 +66,13 @@ fn pg_connect(ctx: ProbeContext) -> u32 {
     0
 }
 
+/// `pgstat_report_appname(const char *appname)`
+#[uprobe(sleepable)]
+fn pg_application(_ctx: ProbeContext) -> u32 {
+    postgres::application();
+    0
+}
+
 /// `ExecInitScanTupleSlot(EState *, ScanState *, TupleDesc, ...)`
 #[uprobe(sleepable)]
 fn pg_scan(ctx: ProbeContext) -> u32 {

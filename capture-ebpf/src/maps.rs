@@ -31,6 +31,10 @@ pub(crate) static DROPS: Array<u64> = Array::with_max_entries(drop_reason::MAX, 
 pub(crate) static THREADS: HashMap<u64, Thread> =
     HashMap::with_max_entries(65_536, BPF_F_NO_PREALLOC);
 
+/// Nothing known of a thread: what a new entry of [`THREADS`] is a copy of.
+#[map]
+pub(crate) static NO_THREAD: Array<Thread> = Array::with_max_entries(1, 0);
+
 /// The tables that the statement of each thread has touched; removed when the thread ends.
 #[map]
 pub(crate) static OBJECTS: HashMap<u64, Tables> =

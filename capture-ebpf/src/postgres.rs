@@ -55,6 +55,11 @@ pub(crate) fn session(hit: &Hit) -> Option<&'static mut Thread> {
             thread
         }
     };
+    // The server tells when the name changes; one that does not is asked each time.
+    let told = hit.target.hook_address[hook::PG_APPLICATION] != NO_ADDRESS;
+    if told && thread.names != 0 {
+        return Some(thread);
+    }
     let application = Name::terminated(global(hit, layout.application_name));
     let names = session::fold(hash::SEED, application);
     if thread.names != names {
@@ -66,6 +71,14 @@ pub(crate) fn session(hit: &Hit) -> Option<&'static mut Thread> {
         }
     }
     Some(thread)
+}
+
+/// The application gets another name, which is there at the next statement.
+#[inline(always)]
+pub(crate) fn application() {
+    if let Some(thread) = thread::find() {
+        thread.names = 0;
+    }
 }
 
 /// See `Thread::cluster`; 0 when not known, or when the backend is in no database yet.
@@ -137,7 +150,8 @@ pub(crate) fn begin(ctx: &ProbeContext) {
     let layout = &hit.target.postgres;
     let portal = ctx.arg::<u64>(0).unwrap_or(0);
     let limit = ctx.arg::<u64>(1).unwrap_or(0);
-    let text = read::field::<u64>(portal, layout.portal_text).unwrap_or(0);
+    thread.portal.fill(portal);
+    let text = thread.portal.word(layout.portal_text);
     let statement_start = global(&hit, layout.statement_start) as i64;
     // The simple protocol runs the very string that the client sent; a portal of the extended one
     // has a copy.
@@ -150,13 +164,13 @@ pub(crate) fn begin(ctx: &ProbeContext) {
     };
     // A portal of the extended protocol is the whole text.
     let (location, length) = if simple {
-        piece(layout, portal)
+        piece(layout, thread.portal.word(layout.portal_statements))
     } else {
         (-1, 0)
     };
     if thread.open == 1 && hit.target.features & feature::OBJECTS != 0 {
         // A portal that stopped at its row limit: what it touched is not this one's.
-        let own = read::field::<u64>(portal, layout.portal_query).unwrap_or(0);
+        let own = thread.portal.word(layout.portal_query);
         let own = read::field::<u64>(own, layout.query_state).unwrap_or(0);
         objects::state_others(thread, own);
     }
@@ -196,7 +210,7 @@ pub(crate) fn begin(ctx: &ProbeContext) {
         )
     };
     if recorded && hit.target.features & feature::PARAMETERS != 0 {
-        let list = read::field::<u64>(portal, layout.portal_parameters).unwrap_or(0);
+        let list = thread.portal.word(layout.portal_parameters);
         if list != 0 {
             bound::record(thread, hit.target, layout, list);
         }
@@ -207,10 +221,9 @@ pub(crate) fn begin(ctx: &ProbeContext) {
     thread.text = if recorded { text } else { 0 };
 }
 
-/// `stmt_location` and `stmt_len` of the portal's first statement, (-1, 0) when not known.
+/// `stmt_location` and `stmt_len` of the first of a portal's statements, (-1, 0) when not known.
 #[inline(always)]
-fn piece(layout: &PostgresLayout, portal: u64) -> (i32, i32) {
-    let statements = read::field::<u64>(portal, layout.portal_statements).unwrap_or(0);
+fn piece(layout: &PostgresLayout, statements: u64) -> (i32, i32) {
     let cells = read::field::<u64>(statements, layout.list_elements).unwrap_or(0);
     let statement = if cells == 0 {
         0

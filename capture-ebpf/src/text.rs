@@ -8,7 +8,7 @@ use core::ffi::c_void;
 use aya_ebpf::helpers::generated::{bpf_copy_from_user, bpf_loop};
 use capture_common::{
     ids::{drop_reason, flag, kind},
-    record::{Begin, Header, NO_COUNT, Text},
+    record::{Begin, NO_COUNT, Text},
 };
 
 use crate::{
@@ -123,24 +123,6 @@ pub(crate) struct Walk {
     source: Source,
     state: u32,
     padding: u32,
-}
-
-impl Walk {
-    /// No walk.
-    pub(crate) const IDLE: Self = Self {
-        text: Text {
-            header: Header::ZERO,
-            offset: 0,
-            text_len: 0,
-        },
-        source: Source {
-            address: 0,
-            len: 0,
-            max: 0,
-        },
-        state: DONE,
-        padding: 0,
-    };
 }
 
 /// What a loop's callback is handed.

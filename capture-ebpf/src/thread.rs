@@ -5,7 +5,34 @@
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use capture_common::ids::{drop_reason, kind};
 
-use crate::{bound, emit, maps, objects, text::Walk};
+use crate::{bound, emit, maps, objects, read, text::Walk};
+
+/// As many words of a `PortalData` as are read at once: with all that is looked at in 12 to 18.
+const PORTAL_WORDS: usize = 24;
+
+/// The beginning of a `PortalData`. One read of all costs less than one for each of its members.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+pub(crate) struct Portal([u64; PORTAL_WORDS]);
+
+impl Portal {
+    /// Reads the portal at `address`; what cannot be read is 0.
+    #[inline(always)]
+    pub(crate) fn fill(&mut self, address: u64) {
+        let len = size_of::<Self>() as u32;
+        // SAFETY: the place is `len` bytes long.
+        if !unsafe { read::bytes(self.0.as_mut_ptr().cast::<u8>(), len, address) } {
+            self.0 = [0; PORTAL_WORDS];
+        }
+    }
+
+    /// The member at `offset`; 0 when it is not known or not there.
+    #[inline(always)]
+    pub(crate) fn word(&self, offset: u32) -> u64 {
+        let at = offset as usize / 8;
+        if at < PORTAL_WORDS { self.0[at] } else { 0 }
+    }
+}
 
 /// State of a thread that serves sessions.
 #[repr(C)]
@@ -40,6 +67,8 @@ pub(crate) struct Thread {
     pub(crate) cluster: u64,
     /// Address of the schema's name that the server looks up (PostgreSQL), or 0.
     pub(crate) schema_name: u64,
+    /// The beginning of the portal that runs (PostgreSQL).
+    pub(crate) portal: Portal,
     /// The bind values that are being recorded (PostgreSQL).
     pub(crate) bound: bound::Walk,
     /// How deep the running statement is within others (MariaDB, MySQL): 1 for the command's own.
@@ -59,31 +88,6 @@ pub(crate) struct Thread {
 }
 
 impl Thread {
-    /// Nothing known.
-    pub(crate) const NEW: Self = Self {
-        session: 0,
-        names: 0,
-        call: 0,
-        text: 0,
-        stack: 0,
-        statement_start: 0,
-        message_call: 0,
-        thd: 0,
-        generation: 0,
-        open: 0,
-        source: 0,
-        target: 0,
-        cluster: 0,
-        schema_name: 0,
-        bound: bound::Walk::IDLE,
-        depth: 0,
-        row_depth: 0,
-        login: 0,
-        reserved: 0,
-        row_share: 0,
-        walk: Walk::IDLE,
-    };
-
     /// Starts a new session; numbers go on, since they name this thread's records for ever.
     #[inline(always)]
     pub(crate) fn restart(&mut self, session: u64, target: u32) {
@@ -113,8 +117,12 @@ pub(crate) fn find_or_add() -> Option<&'static mut Thread> {
     if let Some(thread) = find() {
         return Some(thread);
     }
-    let added = maps::THREADS.insert(bpf_get_current_pid_tgid(), Thread::NEW, 0);
-    if added.is_err() {
+    // An entry is too large for the stack, so a new one is a copy of one that nobody writes to.
+    let none = maps::NO_THREAD.get(0)?;
+    if maps::THREADS
+        .insert(bpf_get_current_pid_tgid(), none, 0)
+        .is_err()
+    {
         maps::dropped(drop_reason::SESSIONS_FULL);
         return None;
     }

@@ -88,6 +88,7 @@ fn postgresql_15() {
             (hook::PG_EMIT_ERROR, "push rbp", true),
             (hook::PG_NULL_COMMAND, "sub edi", false),
             (hook::PG_CONNECT, "cmp", false),
+            (hook::PG_APPLICATION, "push rbp", true),
             (hook::PG_SCAN, "push rbp", true),
             (hook::PG_RESULT, "push rbp", true),
             (hook::PG_INSERT, "push rbp", true),

@@ -13,12 +13,13 @@ use crate::resolve::{Hook, Resolved};
 pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!("../../prebuilt/capture.bpf.o");
 
 /// Programs of each hook, by its index in [`hook`]: what fires at its entry comes first.
-pub(super) const PROGRAMS: [(usize, &str); 34] = [
+pub(super) const PROGRAMS: [(usize, &str); 35] = [
     (hook::PG_PORTAL_RUN, "pg_portal_run"),
     (hook::PG_END_COMMAND, "pg_end_command"),
     (hook::PG_EMIT_ERROR, "pg_emit_error"),
     (hook::PG_NULL_COMMAND, "pg_null_command"),
     (hook::PG_CONNECT, "pg_connect"),
+    (hook::PG_APPLICATION, "pg_application"),
     (hook::MY_DISPATCH, "my_dispatch"),
     (hook::MY_STATEMENT_END, "my_statement_end"),
     (hook::MY_SEND_ERROR, "my_send_error"),

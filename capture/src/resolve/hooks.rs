@@ -61,7 +61,7 @@ struct Wanted {
     feature: u32,
 }
 
-const POSTGRES: [Wanted; 14] = [
+const POSTGRES: [Wanted; 15] = [
     Wanted {
         id: hook::PG_PORTAL_RUN,
         name: "PortalRun",
@@ -94,6 +94,13 @@ const POSTGRES: [Wanted; 14] = [
         id: hook::PG_CONNECT,
         name: "BeginReportingGUCOptions",
         symbols: &["BeginReportingGUCOptions"],
+        required: false,
+        feature: 0,
+    },
+    Wanted {
+        id: hook::PG_APPLICATION,
+        name: "pgstat_report_appname",
+        symbols: &["pgstat_report_appname"],
         required: false,
         feature: 0,
     },

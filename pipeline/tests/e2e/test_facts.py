@@ -66,7 +66,14 @@ def test_identity_follows_the_session(recorder, pg, my):
         session = PgSession(recorder.trail, connection)
         session.run("set application_name = 'renamed'")
         session.run("select 1")
-        assert session.rows()[-1].application_name == "renamed"
+        session.run("begin; set local application_name = 'for now'")
+        session.run("select 2")
+        session.run("rollback")
+        session.run("select 3")
+        session.run("reset application_name")
+        session.run("select 4")
+        names = {row.text: row.application_name for row in session.rows()}
+        assert [names[b"select %d" % number] for number in range(1, 5)] == ["renamed", "for now", "renamed", None]
     with my.connect(user="root", password="") as connection:
         session = MySession(recorder.trail, my, connection)
         session.run("use mysql")
