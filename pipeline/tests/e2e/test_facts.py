@@ -173,12 +173,12 @@ def test_mariadb_errors(text, errno, my_session):
 
 def test_durations_and_times(pg_session, my_session):
     for session, text in ((pg_session, "select pg_sleep(0.3)"), (my_session, "select sleep(0.3)")):
-        # A duration is of the monotonic clock, whose pace differs from the slewed one of the day.
-        before, started = time.time_ns() // 1_000, time.monotonic_ns()
+        before = time.time_ns() // 1_000
         assert session.run(text) is None
-        after, took = time.time_ns() // 1_000, time.monotonic_ns() - started
+        after = time.time_ns() // 1_000
         (row,) = session.rows()
-        assert 300_000 <= row.duration_us <= took // 1_000
+        # MariaDB's statement ends behind its answer: the client may be the first to read a clock.
+        assert 300_000 <= row.duration_us <= after - before + 50_000
         # The clock of the trail is the machine's, read at another moment.
         assert before - 50_000 <= row.time <= after - 300_000 + 50_000
         assert row.time_text.endswith("Z") and "T" in row.time_text
