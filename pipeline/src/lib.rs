@@ -11,6 +11,7 @@ pub mod store;
 pub mod compact;
 pub mod query;
 pub mod output;
+pub mod health;
 pub mod record;
 pub mod time;
 pub mod exit;

@@ -38,6 +38,8 @@ enum Command {
     Doctor(commands::doctor::Args),
     /// Remove the probes that a recorder has left
     Detach(commands::detach::Args),
+    /// Say how recording goes
+    Status(commands::status::Args),
     /// Show the newest events, and go on with new ones
     Tail(commands::tail::Args),
     /// Answer a saved question; without a name, list them
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         Command::Servers(args) => commands::servers::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Doctor(args) => commands::doctor::run(&args),
         Command::Detach(args) => commands::detach::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Status(args) => commands::status::run(&args, &cli.dir),
         Command::Tail(args) => commands::tail::run(&args, &cli.dir),
         Command::Query(args) => commands::query::run(&args, &cli.dir),
         Command::Compact(args) => commands::compact::run(&args, &cli.dir),

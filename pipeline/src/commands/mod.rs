@@ -4,6 +4,7 @@ pub mod record;
 pub mod servers;
 pub mod detach;
 pub mod doctor;
+pub mod status;
 pub mod tail;
 pub mod query;
 pub mod compact;

@@ -1,6 +1,6 @@
 //! `sqltrail record`
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use anyhow::Context;
 use capture::pins::FOLDER_DEFAULT;
@@ -68,6 +68,10 @@ pub(super) struct Flags {
     /// Store literals, or `?` in place of each [default: keep]
     #[arg(long, value_name = "WHAT")]
     literals: Option<Literals>,
+
+    /// Serve the recorder's numbers at http://ADDRESS:PORT/metrics, for Prometheus
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    metrics: Option<SocketAddr>,
 }
 
 impl Flags {
@@ -87,6 +91,7 @@ impl Flags {
             self.sub_statements.then_some(true),
         );
         set(&mut record.literals, self.literals);
+        record.metrics = self.metrics.or(record.metrics);
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! The keys here are a promise to whoever wrote a file: none is renamed or given another meaning.
 
+use std::net::SocketAddr;
+
 use capture::attach;
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +42,9 @@ pub struct Record {
     pub sub_statements: bool,
     /// What becomes of literals.
     pub literals: Literals,
+    /// Where the recorder's numbers are served; nowhere when not set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<SocketAddr>,
 }
 
 impl Default for Record {
@@ -54,6 +59,7 @@ impl Default for Record {
             objects: capture.objects,
             sub_statements: capture.sub_statements,
             literals: Literals::default(),
+            metrics: None,
         }
     }
 }

@@ -16,6 +16,8 @@ pub mod value;
 mod tests;
 
 use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -128,6 +130,12 @@ impl Config {
         self.file.record.literals
     }
 
+    /// Where the recorder's numbers are served.
+    #[must_use]
+    pub fn metrics(&self) -> Option<SocketAddr> {
+        self.file.record.metrics
+    }
+
     /// SHA-256 of the effective settings as [`Config::to_toml`] gives them, hexadecimal.
     #[must_use]
     pub fn sha256(&self) -> &str {
@@ -149,13 +157,17 @@ impl Config {
             let (Some(old), Some(new)) = (old.get(section), new_table.get(section)) else {
                 continue;
             };
-            let keys = old.as_table().into_iter().flat_map(toml::Table::keys);
-            for key in keys {
+            let keys = |of: &toml::Value| -> BTreeSet<String> {
+                of.as_table()
+                    .map(|table| table.keys().cloned().collect())
+                    .unwrap_or_default()
+            };
+            for key in keys(old).union(&keys(new)) {
+                let shown =
+                    |value: Option<&toml::Value>| value.map_or("unset".into(), ToString::to_string);
                 let (old, new) = (old.get(key), new.get(key));
-                if let (Some(old), Some(new)) = (old, new)
-                    && old != new
-                {
-                    changes.push(format!("{section}.{key} {old} -> {new}"));
+                if old != new {
+                    changes.push(format!("{section}.{key} {} -> {}", shown(old), shown(new)));
                 }
             }
         }
@@ -169,7 +181,11 @@ impl Config {
     /// The key of what is different in `new` and takes a restart.
     #[must_use]
     pub fn needs_restart(&self, new: &Self) -> Option<&'static str> {
-        (self.file.record.ring_bytes != new.file.record.ring_bytes).then_some("record.ring_bytes")
+        let (old, new) = (&self.file.record, &new.file.record);
+        if old.ring_bytes != new.ring_bytes {
+            return Some("record.ring_bytes");
+        }
+        (old.metrics != new.metrics).then_some("record.metrics")
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::{
     sync::mpsc::{Receiver, TryRecvError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use capture::{
@@ -25,6 +25,7 @@ use crate::{
     config::file::Literals,
     decode::decode,
     flow::{Batch, Event, Kind, RingPosition},
+    health::{Health, notify::Watchdog},
     secrets::{mask_event, mask_literals},
     store::{
         Store,
@@ -58,6 +59,9 @@ const LOOK_INTERVAL_US: i64 = 1_000_000;
 
 /// How often it is noted that recording goes on while there is nothing to store, microseconds.
 const ALIVE_INTERVAL_US: i64 = 10_000_000;
+
+/// How often the numbers of [`Health`] are stored beside the rows, microseconds.
+const HEALTH_INTERVAL_US: i64 = 1_000_000;
 
 /// From how much on a change of the wall clock against the time since boot is put on record,
 /// microseconds.
@@ -121,6 +125,11 @@ pub(super) struct Ingest {
     looked_at_us: i64,
     alive_at_us: i64,
     clock: Clock,
+    health: Health,
+    health_told_us: i64,
+    /// Time of the oldest record that waits to be stored.
+    oldest_us: Option<i64>,
+    watchdog: Watchdog,
 }
 
 /// What ingest starts from.
@@ -157,7 +166,11 @@ fn now() -> (Clock, i64) {
 
 impl Ingest {
     /// Takes over the ring and the store, and goes on where a former recorder ended.
-    pub(super) fn new(start: Start, notices: Receiver<Notice>) -> Result<Self, IngestError> {
+    pub(super) fn new(
+        start: Start,
+        notices: Receiver<Notice>,
+        health: Health,
+    ) -> Result<Self, IngestError> {
         let (clock, now_us) = now();
         let Start {
             source: Source { mut ring, drops },
@@ -202,6 +215,10 @@ impl Ingest {
             looked_at_us: now_us,
             alive_at_us: now_us,
             clock,
+            health,
+            health_told_us: i64::MIN,
+            oldest_us: None,
+            watchdog: Watchdog::new(now_us),
         })
     }
 
@@ -214,6 +231,7 @@ impl Ingest {
             let (clock, now_us) = now();
             self.set_clock(clock, now_us);
             self.read(until, now_us);
+            self.pulse(now_us);
 
             let all = self.ring.position() >= until;
             // With the probes on there is no last record.
@@ -230,6 +248,19 @@ impl Ingest {
                 self.ring.wait(IDLE_WAIT).map_err(IngestError::Ring)?;
             }
         }
+    }
+
+    /// Says how full the ring is, and that the recorder is alive.
+    fn pulse(&mut self, now_us: i64) {
+        let (used, size) = (self.ring.fill(), self.ring.size());
+        self.health.waiting(used, size, self.lag(now_us), now_us);
+        self.watchdog.beat(now_us);
+    }
+
+    /// Age of the oldest record that waits to be stored, microseconds.
+    fn lag(&self, now_us: i64) -> i64 {
+        self.oldest_us
+            .map_or(0, |oldest| now_us.saturating_sub(oldest).max(0))
     }
 
     /// Dates records by `clock`; a wall clock that was set is put on record.
@@ -267,7 +298,7 @@ impl Ingest {
             && now_us.saturating_sub(self.alive_at_us) >= ALIVE_INTERVAL_US
         {
             self.alive_at_us = now_us;
-            if let Err(error) = self.store.note_alive(now_us) {
+            if let Err(error) = self.store.note_alive(&self.health.snapshot(), now_us) {
                 tracing::warn!(%error, "cannot note that recording goes on");
             }
         }
@@ -356,7 +387,12 @@ impl Ingest {
                 break;
             };
             match decode(record.bytes) {
-                Ok(decoded) => self.assembler.record(&decoded, &mut self.events),
+                Ok(decoded) => {
+                    let time_ns = decoded.header().time_ns;
+                    self.oldest_us
+                        .get_or_insert_with(|| self.clock.wall_us(time_ns));
+                    self.assembler.record(&decoded, &mut self.events);
+                }
                 Err(error) => {
                     tracing::warn!(position = record.position, %error, "unreadable record");
                     self.unreadable += 1;
@@ -405,7 +441,7 @@ impl Ingest {
     }
 
     /// What goes beside the rows, so that another recorder can go on from here.
-    fn standing(&mut self, end: Option<End>) -> Result<Standing, IngestError> {
+    fn standing(&mut self, end: Option<End>, now_us: i64) -> Result<Standing, IngestError> {
         let mut completed = self.assembler.take_completed();
         mask(&mut completed, self.literals, 0);
         let mut threads = Vec::new();
@@ -413,11 +449,15 @@ impl Ingest {
             let closed = state.map(|state| self.vault.close(thread, &state));
             threads.push((thread, closed.transpose()?));
         }
+        let health = (end.is_some()
+            || now_us.saturating_sub(self.health_told_us) >= HEALTH_INTERVAL_US)
+            .then(|| self.health.snapshot());
         Ok(Standing {
             completed,
             let_go: std::mem::take(&mut self.let_go),
             threads,
             counted: drop_reason::NAMES.into_iter().zip(self.counted).collect(),
+            health,
             end,
         })
     }
@@ -430,7 +470,7 @@ impl Ingest {
         }
         crash::point("before-batch");
         let position = self.ring.position();
-        let standing = self.standing(end)?;
+        let standing = self.standing(end, now_us)?;
         let mut events = std::mem::take(&mut self.events);
         mask(
             &mut events,
@@ -445,6 +485,7 @@ impl Ingest {
             }),
         };
         let mut tries = 0;
+        let mut started = Instant::now();
         while let Err(source) = self.store.append_with(&batch, &standing, now_us) {
             tries += 1;
             let given_up = self.stopping && tries >= TRIES_AT_STOP;
@@ -455,8 +496,12 @@ impl Ingest {
                 });
             }
             tracing::error!(error = %source, rows = batch.events.len(), "cannot store; the ring holds what comes");
+            let (_, failed_us) = now();
+            self.health.held_up(&source.to_string(), failed_us);
             std::thread::sleep(RETRY_WAIT);
+            self.pulse(failed_us);
             self.hear();
+            started = Instant::now();
         }
         if tries > 0 {
             tracing::info!(tries, "storing again");
@@ -466,6 +511,7 @@ impl Ingest {
             event.duration_us = Some(again_us.saturating_sub(now_us).max(0));
             self.events.push(event);
         }
+        self.tell(&batch.events, &standing, started.elapsed());
         crash::point("before-release");
         self.ring.release(position);
         crash::point("after-release");
@@ -482,6 +528,18 @@ impl Ingest {
             self.pending.note(now_us);
         }
         Ok(())
+    }
+
+    /// Adds a batch that is stored to the recorder's numbers.
+    fn tell(&mut self, events: &[Event], standing: &Standing, took: Duration) {
+        let (_, now_us) = now();
+        let took_us = i64::try_from(took.as_micros()).unwrap_or(i64::MAX);
+        self.health
+            .stored(events, took_us, self.lag(now_us), now_us);
+        self.oldest_us = None;
+        if standing.health.is_some() {
+            self.health_told_us = now_us;
+        }
     }
 
     /// Everything is read: what still runs is put on record as running, and the end itself.

@@ -7,7 +7,12 @@ use std::{
     time::Duration,
 };
 
-use crate::{compact, store::catalog::Catalog};
+use crate::{
+    compact,
+    health::Health,
+    store::{catalog::Catalog, health::measure},
+    time::now_us,
+};
 
 /// How often there is something to look after.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -20,7 +25,7 @@ const PAUSE: u32 = 60;
 
 /// Looks after the trail in `dir` until the sender of `stop` is gone. Nothing here can lose a row, so
 /// a failure is told and tried again later.
-pub(super) fn run(dir: &Path, stop: &Receiver<()>) {
+pub(super) fn run(dir: &Path, stop: &Receiver<()>, health: &Health) {
     // Whatever else wants the processor goes first, the database above all.
     if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICEST)
     {
@@ -38,21 +43,24 @@ pub(super) fn run(dir: &Path, stop: &Receiver<()>) {
         if let Err(error) = open.checkpoint() {
             tracing::warn!(%error, "cannot checkpoint");
         }
+        match measure(open.connection(), dir) {
+            Ok(trail) => health.trail(trail),
+            Err(error) => tracing::warn!(%error, "cannot measure the trail"),
+        }
         if pause > 0 {
             pause -= 1;
             continue;
         }
-        match compact::run(dir, open, crate::time::now_us()) {
+        match compact::run(dir, open, now_us()) {
             Ok(files) => {
                 for file in files {
                     tracing::info!(path = file.path, rows = file.rows, "compacted");
                 }
             }
             Err(error) => {
-                tracing::warn!(
-                    error = format!("{:#}", anyhow::Error::new(error)),
-                    "cannot compact"
-                );
+                let error = format!("{:#}", anyhow::Error::new(error));
+                health.error(&format!("cannot compact: {error}"), now_us());
+                tracing::warn!(error, "cannot compact");
                 pause = PAUSE;
             }
         }

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     assemble::Target,
+    health::Health,
     store::{
         Store,
         error::StoreError,
@@ -88,7 +89,11 @@ pub(super) struct Resumed {
 }
 
 /// Begins a recording.
-pub(super) fn begin(mut store: Store, options: &Options) -> Result<Resumed, RecordError> {
+pub(super) fn begin(
+    mut store: Store,
+    options: &Options,
+    health: &Health,
+) -> Result<Resumed, RecordError> {
     let pins = Pins::open(&options.pin_path).map_err(CaptureError::from)?;
     let boot = boot_id().map_err(system("read the boot id"))?;
     let host_name = host_name().map_err(system("read the host name"))?;
@@ -114,7 +119,15 @@ pub(super) fn begin(mut store: Store, options: &Options) -> Result<Resumed, Reco
         Plan::Fresh | Plan::Adopt => {}
         Plan::Drain => {
             let before = std::mem::take(&mut notices);
-            store = drain(store, &pins, pinned.clone(), options, &host_name, before)?;
+            store = drain(
+                store,
+                &pins,
+                pinned.clone(),
+                options,
+                &host_name,
+                before,
+                health,
+            )?;
             gap_from_us = Some(now_us());
         }
     }
@@ -215,6 +228,7 @@ fn drain(
     options: &Options,
     host_name: &str,
     before: Vec<Notice>,
+    health: &Health,
 ) -> Result<Store, RecordError> {
     pins.detach().map_err(CaptureError::from)?;
     let Pinned {
@@ -248,7 +262,7 @@ fn drain(
         store,
         host_name: host_name.to_owned(),
     };
-    Ok(Ingest::new(start, heard)?.run()?)
+    Ok(Ingest::new(start, heard, health.clone())?.run()?)
 }
 
 fn tell(notices: &mpsc::Sender<Notice>, notice: Notice) {

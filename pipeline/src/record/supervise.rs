@@ -20,6 +20,7 @@ use super::{
     watch::{Watch, WatchError},
 };
 use crate::{
+    health::{self, Health, ServeError, notify},
     store::{Store, error::StoreError},
     time::now_us,
 };
@@ -54,6 +55,9 @@ pub enum RecordError {
         #[source]
         source: std::io::Error,
     },
+    /// The page of metrics.
+    #[error(transparent)]
+    Metrics(#[from] ServeError),
     /// A thread ended in a way that it never should.
     #[error("the ingest thread panicked")]
     Panicked,
@@ -78,6 +82,9 @@ impl RecordError {
             Self::Ingest(IngestError::Vault(_) | IngestError::Keep(_)) => Some(
                 "`sqltrail detach` removes the probes that a former recorder has left; what they recorded meanwhile is lost",
             ),
+            Self::Metrics(_) => Some(
+                "--metrics takes an address of this machine and a free port, as in 127.0.0.1:9464",
+            ),
             Self::Ingest(_) | Self::System { .. } | Self::Panicked => None,
         }
     }
@@ -91,8 +98,14 @@ impl RecordError {
 /// When recording cannot start, or cannot go on.
 pub fn run(mut options: Options, ready: impl FnOnce(usize)) -> Result<(), RecordError> {
     let config = options.settings.current().clone();
+    let health = Health::new(std::process::id(), now_us());
+    let _metrics = config
+        .metrics()
+        .map(|address| health::serve(address, health.clone()))
+        .transpose()?
+        .inspect(|served| tracing::info!(address = %served.address(), "serving metrics"));
     let store = Store::open(&options.dir, options.store, now_us())?;
-    let resumed = resume::begin(store, &options)?;
+    let resumed = resume::begin(store, &options, &health)?;
     let (notices, heard) = mpsc::channel();
     let mut watch = Watch::new(
         resumed.capture,
@@ -114,17 +127,27 @@ pub fn run(mut options: Options, ready: impl FnOnce(usize)) -> Result<(), Record
         let told = notices.send(notice);
         debug_assert!(told.is_ok(), "the receiver is held here");
     }
-    let ingest = Ingest::new(resumed.start, heard)?;
+    let ingest = Ingest::new(resumed.start, heard, health.clone())?;
 
     let ingest = spawn("ingest", move || ingest.run())?;
     let dir = options.dir.clone();
     let (stop_maintenance, stopped) = mpsc::channel();
-    let maintenance = spawn("maintain", move || maintain::run(&dir, &stopped))?;
+    let measured = health.clone();
+    let maintenance = spawn("maintain", move || maintain::run(&dir, &stopped, &measured))?;
 
     let watched = watch.start().map_err(RecordError::from).and_then(|()| {
         ready(watch.len());
-        supervise(&mut watch, &mut options.settings, &notices, &ingest)
+        health.servers(watch.servers());
+        notify::ready(recording(&watch));
+        supervise(
+            &mut watch,
+            &mut options.settings,
+            &notices,
+            &ingest,
+            &health,
+        )
     });
+    notify::stopping();
     if options.keep_probes && watched.is_ok() {
         watch.leave();
     } else {
@@ -196,12 +219,18 @@ fn has_terminal() -> bool {
     std::io::stdin().is_terminal() || std::io::stderr().is_terminal()
 }
 
+/// The recorder in a line.
+fn recording(watch: &Watch) -> String {
+    format!("recording from {} server binaries", watch.len())
+}
+
 /// Follows servers until a signal comes or the ingest thread ends.
 fn supervise<T>(
     watch: &mut Watch,
     settings: &mut Settings,
     notices: &Sender<Notice>,
     ingest: &JoinHandle<T>,
+    health: &Health,
 ) -> Result<(), RecordError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -224,13 +253,20 @@ fn supervise<T>(
                     if on_terminal {
                         return Ok(());
                     }
+                    notify::reloading();
                     reload(watch, settings, notices);
+                    notify::ready(recording(watch));
                 }
                 _ = scans.tick() => {
                     if ingest.is_finished() {
                         return Ok(());
                     }
+                    let before = watch.len();
                     watch.follow()?;
+                    health.servers(watch.servers());
+                    if watch.len() != before {
+                        notify::status(recording(watch));
+                    }
                 }
             }
         }

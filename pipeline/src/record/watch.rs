@@ -18,6 +18,7 @@ use super::{Notice, resume::known, supervise::RecordError};
 use crate::{
     assemble::Target,
     config::Config,
+    health,
     store::{
         error::StoreError,
         standing::{KnownTarget, Targets},
@@ -114,6 +115,21 @@ impl Watch {
     /// How many server binaries are attached.
     pub(super) fn len(&self) -> usize {
         self.attached.len()
+    }
+
+    /// Which server binaries are attached.
+    pub(super) fn servers(&self) -> Vec<health::Server> {
+        let mut servers: Vec<_> = self
+            .attached
+            .values()
+            .map(|(_, server)| health::Server {
+                system: server.engine.name().to_owned(),
+                version: server.version.clone().unwrap_or_default(),
+                exe: server.exe.display().to_string(),
+            })
+            .collect();
+        servers.sort_by(|one, other| one.exe.cmp(&other.exe));
+        servers
     }
 
     /// Goes on with the probes that a former recorder has left.

@@ -4,7 +4,7 @@
 //! Nobody but the owner may read what is made here: statements hold secrets.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::error::StoreError;
@@ -60,6 +60,27 @@ impl FolderLock {
     }
 }
 
+/// The process that has `DIR/lock`: the recorder of this trail, if one runs. 0 is one that cannot be
+/// seen from here.
+#[must_use]
+pub fn lock_holder(dir: &Path) -> Option<u32> {
+    let inode = dir.join("lock").metadata().ok()?.ino();
+    holder(&std::fs::read_to_string("/proc/locks").ok()?, inode)
+}
+
+/// Who has a lock on the whole of the file `inode`, as proc_locks(5) shows them.
+fn holder(locks: &str, inode: u64) -> Option<u32> {
+    locks.lines().find_map(|line| {
+        // Number, kind, mode, access, process, `major:minor:inode`; a waiting one has `->` before its kind.
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        let [_, "FLOCK", _, "WRITE", pid, file, ..] = fields.as_slice() else {
+            return None;
+        };
+        let found = file.rsplit(':').next()?.parse::<u64>().ok()?;
+        (found == inode).then(|| pid.parse().unwrap_or(0))
+    })
+}
+
 /// Makes the folder and those above it, where they are missing.
 pub(crate) fn create_folder(dir: &Path) -> Result<(), StoreError> {
     DirBuilder::new()
@@ -88,5 +109,33 @@ pub(crate) fn create_database(path: &Path) -> Result<(), StoreError> {
             path: path.to_owned(),
             source,
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_recorder_has_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(lock_holder(folder.path()), None);
+        let lock = FolderLock::take(folder.path()).unwrap();
+        assert_eq!(lock_holder(folder.path()), Some(std::process::id()));
+        drop(lock);
+        assert_eq!(lock_holder(folder.path()), None);
+    }
+
+    #[test]
+    fn only_a_held_lock_of_that_very_file_counts() {
+        let locks = "1: POSIX  ADVISORY  WRITE 10 fe:00:77 0 EOF\n\
+                     2: FLOCK  ADVISORY  READ 11 fe:00:77 0 EOF\n\
+                     3: FLOCK  ADVISORY  WRITE 12 fe:00:770 0 EOF\n\
+                     4: -> FLOCK  ADVISORY  WRITE 13 fe:00:77 0 EOF\n\
+                     5: FLOCK  ADVISORY  WRITE -1 fe:00:78 0 EOF\n\
+                     not a lock\n";
+        assert_eq!(holder(locks, 77), None);
+        assert_eq!(holder(locks, 770), Some(12));
+        assert_eq!(holder(locks, 78), Some(0));
     }
 }

@@ -17,6 +17,7 @@ pub mod files;
 pub mod objects;
 pub mod reader;
 pub mod segment;
+pub mod health;
 pub mod standing;
 
 mod event;
@@ -43,6 +44,7 @@ use self::sessions::{Commands, Sessions};
 use self::standing::{Notes, Run, Standing};
 use crate::dedup::dictionary::{self, Dictionary};
 use crate::flow::{Batch, RingPosition};
+use crate::health::Snapshot;
 
 /// How long the lock of another connection is waited for, by default: a checkpoint or an entry in the
 /// catalogue takes milliseconds, a person's open transaction any time.
@@ -201,13 +203,19 @@ impl Store {
         Ok(notes)
     }
 
-    /// Notes that the recording goes on, when nothing is stored.
+    /// Notes that the recording goes on, and how, when nothing is stored.
     ///
     /// # Errors
     /// What SQLite says.
-    pub fn note_alive(&self, now_us: i64) -> Result<(), StoreError> {
-        standing::alive(&self.connection, now_us)
-            .map_err(sqlite(&self.path, "note that the recording goes on"))
+    pub fn note_alive(&mut self, health: &Snapshot, now_us: i64) -> Result<(), StoreError> {
+        let mut note = || {
+            let transaction =
+                Transaction::new(&mut self.connection, TransactionBehavior::Immediate)?;
+            standing::alive(&transaction, now_us)?;
+            health::write(&transaction, health)?;
+            transaction.commit()
+        };
+        note().map_err(sqlite(&self.path, "note that the recording goes on"))
     }
 
     /// `seq` of running rows whose segments wait for nothing else, and have for long.

@@ -13,10 +13,11 @@ use super::event::{self, Counted, Dictionaries};
 use super::objects::{self, Objects};
 use super::resume::FIRST_TEMPLATE;
 use super::segment::Segment;
-use super::{files, open};
+use super::{files, health, open};
 use crate::assemble::Kept;
 use crate::dedup::dictionary::{self, Dictionary};
 use crate::flow::{Event, Status};
+use crate::health::Snapshot;
 
 /// How long a sealed segment waits for statements in it that still run, microseconds. After that it is
 /// archived with their rows as they are, and what comes of them is a row of its own.
@@ -42,6 +43,8 @@ pub struct Standing {
     pub threads: Vec<Kept>,
     /// Up to where the losses of each reason are in the rows.
     pub counted: Vec<(&'static str, u64)>,
+    /// How the recording goes, when that is to be told.
+    pub health: Option<Snapshot>,
     /// Set with the last batch of a recording.
     pub end: Option<End>,
 }
@@ -84,6 +87,16 @@ pub(crate) fn last_run(connection: &Connection) -> rusqlite::Result<Option<Run>>
             },
         )
         .optional()
+}
+
+/// When the last recorder last stored something, microseconds since the epoch.
+///
+/// # Errors
+/// What SQLite says.
+pub fn last_heard(connection: &Connection, path: &Path) -> Result<Option<i64>, StoreError> {
+    last_run(connection)
+        .map(|run| run.map(|run| run.stopped_us.unwrap_or(run.alive_us)))
+        .map_err(sqlite(path, "read the last recording"))
 }
 
 /// Recordings that never said that they stopped and of which no row says so yet: from when to when
@@ -196,6 +209,9 @@ pub(crate) fn write(
         )?
         .execute([])?;
     alive(connection, now_us)?;
+    if let Some(health) = &standing.health {
+        health::write(connection, health)?;
+    }
     if let Some(end) = standing.end {
         connection.execute(
             "UPDATE runs SET stopped_at = ?1, kept = ?2 WHERE run_id = (SELECT max(run_id) FROM runs)",

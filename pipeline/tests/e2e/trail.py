@@ -150,6 +150,8 @@ class Recorder:
     def detach(self) -> None:
         """Removes what a recorder that was killed has left."""
         sqltrail("detach", "--pin-path", self.pins)
+        if self.pins.is_dir():
+            self.pins.rmdir()
 
     def stderr(self) -> str:
         return self.stderr_path.read_text(errors="replace")
