@@ -38,6 +38,17 @@ mod command {
     pub(crate) const STMT_BULK_EXECUTE: u32 = 250;
 }
 
+/// `DA_OK_BULK` and `DA_EOF_BULK` of MariaDB's `enum_diagnostics_status` (sql/sql_error.h): how
+/// a statement with many rows of values ends. In MySQL the numbers mean something else.
+const BULK_OK: u32 = 3;
+const BULK_EOF: u32 = 4;
+
+/// Whether a statement of MariaDB has the status `bulk`.
+#[inline(always)]
+fn is_bulk(hit: &Hit, status: u32, bulk: u32) -> bool {
+    hit.target.engine == engine::MARIADB && status == bulk
+}
+
 /// The arguments of `dispatch_command`.
 struct Command {
     number: u32,
@@ -231,6 +242,7 @@ pub(crate) fn begin(ctx: &ProbeContext) {
     thread.depth = 0;
     thread.row_depth = 0;
     thread.login = 0;
+    thread.cursor = 0;
     objects::clear();
 
     let has_text = matches!(
@@ -238,6 +250,14 @@ pub(crate) fn begin(ctx: &ProbeContext) {
         command::QUERY | command::STMT_PREPARE | command::INIT_DB
     );
     let executes = matches!(number, command::STMT_EXECUTE | command::STMT_BULK_EXECUTE);
+    let prepared_id = if executes {
+        values::statement(hit.target.engine, &command)
+    } else {
+        0
+    };
+    if number == command::STMT_EXECUTE {
+        thread.cursor = values::cursor(hit.target.engine, &command);
+    }
     let mut begin = Begin {
         header: emit::header(kind::BEGIN, thread),
         text_len: 0,
@@ -248,11 +268,7 @@ pub(crate) fn begin(ctx: &ProbeContext) {
         command: number,
         location: -1,
         length: 0,
-        prepared_id: if executes {
-            values::statement(hit.target.engine, &command)
-        } else {
-            0
-        },
+        prepared_id,
     };
     let recorded = if has_text {
         let max = hit.target.text_max;
@@ -342,12 +358,16 @@ pub(crate) fn end(ctx: &ProbeContext) {
         if area != 0 && layout.diagnostics_message != ABSENT {
             message = area + u64::from(layout.diagnostics_message);
         }
-    } else if status == layout.status_ok {
+    } else if status == layout.status_ok || is_bulk(&hit, status, BULK_OK) {
         end.outcome = outcome::OK;
         end.rows = read::field(area, layout.diagnostics_affected).unwrap_or(NO_COUNT);
-    } else if status == layout.status_eof {
+    } else if status == layout.status_eof || is_bulk(&hit, status, BULK_EOF) {
         end.outcome = outcome::RESULT_SET;
         end.rows_sent = read::field(thd, layout.thd_sent_rows).unwrap_or(NO_COUNT);
+        // None of a cursor's rows were sent yet; those of one that the server did not open were.
+        if thread.cursor == 1 && end.rows_sent == 0 {
+            end.rows_sent = NO_COUNT;
+        }
     }
     emit::report(&end, message, drop_reason::RING_FULL_END);
 }

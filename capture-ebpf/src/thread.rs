@@ -78,8 +78,8 @@ pub(crate) struct Thread {
     pub(crate) row_depth: u32,
     /// Other than 0 while the server finds out who logs in (MySQL).
     pub(crate) login: u32,
-    /// Always 0.
-    pub(crate) reserved: u32,
+    /// 1 when the running execution asks for a cursor, whose rows are fetched later (MariaDB, MySQL).
+    pub(crate) cursor: u32,
     /// `TABLE_SHARE *` of the outermost of them.
     pub(crate) row_share: u64,
     /// The text that is being recorded. It stands here and not on the stack because the verifier

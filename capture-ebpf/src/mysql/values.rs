@@ -21,6 +21,7 @@ use crate::{
 
 /// `COM_STMT_EXECUTE_DATA` (MySQL, include/mysql/com_data.h): where its parts stand.
 mod execute_data {
+    pub(super) const OPEN_CURSOR: u64 = 8;
     pub(super) const PARAMETERS: u64 = 0x10;
     pub(super) const COUNT: u64 = 0x18;
 }
@@ -83,6 +84,18 @@ pub(super) fn statement(engine: u32, command: &Command) -> u32 {
         command.data
     };
     read::value(at).unwrap_or(0)
+}
+
+/// Whether the execution asks for a cursor: 1, else 0. It is the first bit of the packet's flags
+/// (`CURSOR_TYPE_READ_ONLY`), of which MySQL keeps but that one.
+#[inline(always)]
+pub(super) fn cursor(engine: u32, command: &Command) -> u32 {
+    let at = if engine == engine::MARIADB {
+        command.packet + 4
+    } else {
+        command.data + execute_data::OPEN_CURSOR
+    };
+    u32::from(read::value::<u8>(at).unwrap_or(0) & 1)
 }
 
 /// A command that has no row, but is about a prepared statement.

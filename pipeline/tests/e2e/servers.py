@@ -186,6 +186,8 @@ class MariaDB(Server):
     data = property(lambda self: self.root / "data")
     socket = property(lambda self: self.socket_dir / "my.sock")
     general_log = property(lambda self: self.root / "general.log")
+    # Further options of the server.
+    extra: tuple[str, ...] = ()
 
     def __init__(self, root: pathlib.Path, *, logs: bool = False) -> None:
         self.server = find_program("mariadbd", "mariadb-server")
@@ -206,7 +208,7 @@ class MariaDB(Server):
         ]  # fmt: skip
         if self.logs:
             settings += ["--general-log", f"--general-log-file={self.general_log}", "--log-output=FILE"]
-        self.launch(self.server, *settings)
+        self.launch(self.server, *settings, *self.extra)
 
     def answers(self) -> bool:
         admin = find_program("mariadb-admin", "mariadb-client")
