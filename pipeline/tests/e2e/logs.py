@@ -34,21 +34,26 @@ class Message:
 
     command: str
     text: bytes
+    # SQLSTATE of its failure, as far as the log says it.
+    code: str | None = dataclasses.field(default=None, compare=False)
 
 
 def postgres_sessions(folder: pathlib.Path) -> dict[str, list[Message]]:
     """Client messages of each session (`%c`), in order, from the csvlog in `folder`.
 
-    A simple text that fails before it is planned has no `statement:` line, only the error's own.
+    A simple text that fails before it is planned has no `statement:` line, only the error's own. Of
+    calls without a text only those that fail are here.
     """
     sessions: dict[str, list[Message]] = {}
     # The text that the session's next error would repeat.
     logged: dict[str, bytes | None] = {}
+    # A logged text is one field.
+    csv.field_size_limit(1 << 30)
     text = (folder / "log.csv").read_bytes().decode("latin-1")
     for row in csv.reader(io.StringIO(text, newline="")):
         if len(row) < CSVLOG_COLUMNS:
             continue  # The last line, still being written.
-        session, severity, message, query = row[5], row[11], row[13], row[19]
+        session, severity, code, message, query = row[5], row[11], row[12], row[13], row[19]
         if not row[1]:
             continue  # The server's own processes have no user.
         entries = sessions.setdefault(session, [])
@@ -59,10 +64,18 @@ def postgres_sessions(folder: pathlib.Path) -> dict[str, list[Message]]:
             _, _, executed = message.partition(": ")
             entries.append(Message("execute", executed.encode("latin-1")))
             logged[session] = entries[-1].text
+        elif severity == "LOG" and message.startswith("fastpath function call: "):
+            # A call without a text, such as libpq's for large objects.
+            logged[session] = b""
+        elif severity == "ERROR" and not query and logged.get(session) == b"":
+            entries.append(Message("simple", b"", code))
+            logged[session] = None
         elif severity in ("ERROR", "FATAL") and query:
             failed = query.encode("latin-1")
-            if logged.get(session) != failed:
-                entries.append(Message("simple", failed))
+            if logged.get(session) == failed:
+                entries[-1] = dataclasses.replace(entries[-1], code=code)
+            else:
+                entries.append(Message("simple", failed, code))
             logged[session] = None
     return sessions
 

@@ -104,7 +104,7 @@ def messages(rows: list[Row]) -> list[list[Row]]:
 
 def joined(rows: list[Row]) -> bytes:
     """The client's text from the pieces of one message."""
-    return b"".join(row.text for row in rows)
+    return b"".join(row.text or b"" for row in rows)
 
 
 class Recorder:
