@@ -13,6 +13,7 @@ import signal
 import psycopg
 import pymysql
 import pytest
+from matrix import table
 from pymysql.constants import CLIENT
 
 import servers
@@ -20,6 +21,12 @@ import trail
 
 PASSWORD = "correct horse"
 ANSWER_DEADLINE_S = 60
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # The page of `packaging/matrix`.
+    if page := os.environ.get("SQLTRAIL_MATRIX_PAGE"):
+        config.pluginmanager.register(table.Results(pathlib.Path(page)))
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

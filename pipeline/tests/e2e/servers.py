@@ -11,6 +11,7 @@ It must never touch a server, a cluster or a data directory that it did not make
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import pathlib
 import pwd
@@ -29,6 +30,10 @@ T = TypeVar("T")
 # Initialising a data directory fsyncs a lot; a busy disk takes its time.
 START_DEADLINE_S = 90
 STOP_DEADLINE_S = 60
+
+# Loaded before any fork.
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1
 
 
 class NotRun(Exception):
@@ -66,6 +71,8 @@ class Server:
 
     user = "nobody"
     stop_signal = signal.SIGTERM
+    # The server's own root directory, if that is not the machine's; `root` is below it.
+    chroot: pathlib.Path | None = None
 
     def __init__(self, root: pathlib.Path) -> None:
         self.root = root
@@ -88,15 +95,34 @@ class Server:
 
     def command(self, *argv: str) -> list[str]:
         """`argv` as the unprivileged user, ended by the kernel when its starter dies."""
+        if self.chroot:
+            return list(argv)
         die = ["setpriv", f"--pdeathsig={self.stop_signal.name.removeprefix('SIG')}"]
         if os.geteuid() == 0:
             account = pwd.getpwnam(self.user)
             die += [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
         return [*die, "--", *argv]
 
-    def run(self, *argv: str) -> None:
+    def enter(self) -> None:
+        """Between fork and exec: what `command` leaves to be done, as setpriv is not in the server's own root."""
+        if self.chroot is None:
+            return
+        account = pwd.getpwnam(self.user)
+        os.chroot(self.chroot)
+        os.chdir("/")
+        os.setgroups([])
+        os.setgid(account.pw_gid)
+        os.setuid(account.pw_uid)
+        # A change of user clears it, so it comes last.
+        LIBC.prctl(PR_SET_PDEATHSIG, self.stop_signal)
+
+    def seen(self, path: pathlib.Path) -> str:
+        """A path as the server sees it."""
+        return str(path if self.chroot is None else pathlib.Path("/", path.relative_to(self.chroot)))
+
+    def run(self, *argv: str, stdin: bytes = b"") -> None:
         done = subprocess.run(
-            self.command(*argv), cwd=self.root, stdin=subprocess.DEVNULL, capture_output=True, check=False
+            self.command(*argv), cwd=self.root, input=stdin, capture_output=True, check=False, preexec_fn=self.enter
         )
         if done.returncode:
             raise RuntimeError(f"{argv[0]} failed: {done.stderr.decode(errors='replace')[-2000:]}")
@@ -104,8 +130,9 @@ class Server:
     def launch(self, *argv: str) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self.command(*argv), cwd=self.root, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
+                self.command(*argv), cwd=self.root, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                preexec_fn=self.enter,
+            )  # fmt: skip
         wait_until(f"{argv[0]} answers on port {self.port}", START_DEADLINE_S, self.answers_or_died)
 
     def answers_or_died(self) -> bool:
@@ -146,33 +173,44 @@ class Postgres(Server):
     data = property(lambda self: self.root / "data")
     csvlogs = property(lambda self: self.root / "csvlog")
 
+    locale = "C.UTF-8"
+
     def __init__(self, root: pathlib.Path, *, logs: bool = False) -> None:
-        folders = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-        wanted = [str(f) for f in folders if f.parent.name == "15"] or [str(f) for f in folders]
-        self.bin = pathlib.Path(find_program("postgres", "postgresql-15", *wanted)).parent
+        self.bin = self.find()
         super().__init__(root)
         self.logs = logs
 
+    def find(self) -> pathlib.Path:
+        """The folder of its programs, as the server sees it."""
+        return pathlib.Path(find_program("postgres", "postgresql-15", *self.folders())).parent
+
+    @staticmethod
+    def folders() -> list[str]:
+        """Where Debian puts programs of PostgreSQL, the wanted version first."""
+        found = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+        return [str(f) for f in found if f.parent.name == "15"] or [str(f) for f in found]
+
     def start(self) -> None:
         self.run(
-            str(self.bin / "initdb"), "--pgdata", str(self.data), "--username=postgres", "--auth-local=trust",
-            "--auth-host=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync",
+            str(self.bin / "initdb"), "--pgdata", self.seen(self.data), "--username=postgres", "--auth-local=trust",
+            "--auth-host=scram-sha-256", "--encoding=UTF8", f"--locale={self.locale}", "--no-sync",
         )  # fmt: skip
         settings = {
-            "listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": self.socket_dir,
+            "listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": self.seen(self.socket_dir),
             "fsync": "off", "max_connections": 100,
         }  # fmt: skip
         if self.logs:
             settings |= {
-                "logging_collector": "on", "log_destination": "csvlog", "log_directory": self.csvlogs,
+                "logging_collector": "on", "log_destination": "csvlog", "log_directory": self.seen(self.csvlogs),
                 "log_filename": "log", "log_statement": "all", "log_rotation_age": 0, "log_rotation_size": 0,
             }  # fmt: skip
         with (self.data / "postgresql.conf").open("a") as conf:
             conf.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
-        self.launch(str(self.bin / "postgres"), "-D", str(self.data))
+        self.launch(str(self.bin / "postgres"), "-D", self.seen(self.data))
 
     def answers(self) -> bool:
-        asked = [str(self.bin / "pg_isready"), "-q", "-U", "postgres", "-h", str(self.socket_dir), "-p", str(self.port)]
+        ask = find_program("pg_isready", "postgresql-client-15", *self.folders())
+        asked = [ask, "-q", "-U", "postgres", "-h", str(self.socket_dir), "-p", str(self.port)]
         return subprocess.run(asked, check=False).returncode == 0
 
     def environment(self) -> dict[str, str]:
@@ -190,24 +228,32 @@ class MariaDB(Server):
     extra: tuple[str, ...] = ()
 
     def __init__(self, root: pathlib.Path, *, logs: bool = False) -> None:
-        self.server = find_program("mariadbd", "mariadb-server")
-        self.install = find_program("mariadb-install-db", "mariadb-server")
+        self.server = self.find()
         super().__init__(root)
         self.logs = logs
 
-    def start(self) -> None:
+    def find(self) -> str:
+        """Its program, as the server sees it."""
+        return find_program("mariadbd", "mariadb-server")
+
+    def initialise(self) -> None:
+        install = find_program("mariadb-install-db", "mariadb-server")
         self.run(
-            self.install, "--no-defaults", f"--datadir={self.data}", "--auth-root-authentication-method=normal",
+            install, "--no-defaults", f"--datadir={self.data}", "--auth-root-authentication-method=normal",
             "--skip-test-db", "--innodb-flush-log-at-trx-commit=0",
         )  # fmt: skip
+
+    def start(self) -> None:
+        self.initialise()
         settings = [
-            "--no-defaults", f"--datadir={self.data}", f"--socket={self.socket}", f"--port={self.port}",
-            "--bind-address=127.0.0.1", f"--pid-file={self.root / 'pid'}", "--character-set-server=utf8mb4",
+            "--no-defaults", f"--datadir={self.seen(self.data)}", f"--socket={self.seen(self.socket)}",
+            f"--port={self.port}", f"--pid-file={self.seen(self.root / 'pid')}",
+            "--bind-address=127.0.0.1", "--character-set-server=utf8mb4",
             "--innodb-buffer-pool-size=64M", "--innodb-flush-log-at-trx-commit=0", "--skip-name-resolve",
             "--max-allowed-packet=64M",
         ]  # fmt: skip
         if self.logs:
-            settings += ["--general-log", f"--general-log-file={self.general_log}", "--log-output=FILE"]
+            settings += ["--general-log", f"--general-log-file={self.seen(self.general_log)}", "--log-output=FILE"]
         self.launch(self.server, *settings, *self.extra)
 
     def answers(self) -> bool:
