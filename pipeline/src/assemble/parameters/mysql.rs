@@ -140,7 +140,10 @@ pub(super) fn array(
     execution: Option<&mut Execution>,
 ) -> Option<Vec<Value>> {
     let count = usize::try_from(bound.fixed.count).ok()?;
-    let long = execution.map(|execution| std::mem::take(&mut execution.long));
+    let mut none = Execution::default();
+    let execution = execution.unwrap_or(&mut none);
+    let types = array_types(&bound.data, count, execution.types.take())?;
+    let long = std::mem::take(&mut execution.long);
     let mut list = Vec::with_capacity(count.min(super::VALUES_MAX));
     for place in 0..count {
         let at = place.checked_mul(PARAM_BYTES)?;
@@ -148,11 +151,11 @@ pub(super) fn array(
             list.push(lost("value"));
             continue;
         };
-        let kind = [param[4], if param[8] == 0 { 0 } else { types::UNSIGNED }];
+        let kind = *types.get(place)?;
         let len = u64::from_le_bytes(*param.get(0x18..)?.first_chunk()?);
         let address = u64::from_le_bytes(*param.get(0x10..)?.first_chunk()?);
         let number = u32::try_from(place).ok()?;
-        let known = long.as_ref().and_then(|long| long.get(&number));
+        let known = long.get(&number);
         let found = bound.values.iter().find(|(value, _)| value.index == number);
         list.push(match (known, found) {
             (Some(long), _) => from_long(kind, long, max)?,
@@ -162,7 +165,21 @@ pub(super) fn array(
             (None, None) => lost(named(kind[0])),
         });
     }
+    execution.types = Some(types).filter(|types| types.len() == count);
     Some(list)
+}
+
+/// The types of a MySQL array. Where the client left them out, having told them before, the server has
+/// zeros here, and goes by what it knows of the statement.
+fn array_types(data: &[u8], count: usize, before: Option<Types>) -> Option<Types> {
+    let params = data.chunks_exact(PARAM_BYTES).take(count);
+    let types: Types = params
+        .map(|param| [param[4], if param[8] == 0 { 0 } else { types::UNSIGNED }])
+        .collect();
+    if types.is_empty() || types.iter().any(|kind| kind[0] != 0) {
+        return Some(types);
+    }
+    before.filter(|before| before.len() >= types.len())
 }
 
 fn from_long(kind: [u8; 2], long: &Long, max: usize) -> Option<Value> {

@@ -184,7 +184,11 @@ fn param(null: u8, kind: u8, unsigned: u8, address: u64, len: u64) -> [u8; 48] {
     bytes
 }
 
-fn of_array(params: &[[u8; 48]], values: &[(u32, &[u8])]) -> Option<Value> {
+fn of_array(
+    params: &[[u8; 48]],
+    values: &[(u32, &[u8])],
+    execution: &mut Execution,
+) -> Option<Value> {
     let data = params.concat();
     let mut bound = bound(
         parameter_form::MYSQL,
@@ -201,7 +205,7 @@ fn of_array(params: &[[u8; 48]], values: &[(u32, &[u8])]) -> Option<Value> {
         };
         bound.add(&value, data);
     }
-    super::array(&bound, MAX, None).map(Value::from)
+    super::array(&bound, MAX, Some(execution)).map(Value::from)
 }
 
 #[test]
@@ -213,7 +217,8 @@ fn an_array_of_values() {
         param(0, 253, 0, 1, 0),
         param(0, 3, 0, 1, 4),
     ];
-    let list = of_array(&params, &[(0, &[0xff]), (2, b"ab")]);
+    let values: [(u32, &[u8]); 2] = [(0, &[0xff]), (2, b"ab")];
+    let list = of_array(&params, &values, &mut Execution::default());
     let lost = json!({"type": "int", "lost": true});
     let list = list.expect("a list");
     assert_eq!(
@@ -221,6 +226,23 @@ fn an_array_of_values() {
         Some(&[json!(255), Value::Null, json!("ab"), json!("")][..])
     );
     assert_eq!(list[4]["type"], lost["type"]);
+}
+
+#[test]
+fn an_array_of_values_whose_types_were_told_before() {
+    let mut execution = Execution::default();
+    let first = [param(0, 3, 1, 1, 4), param(0, 253, 0, 1, 1)];
+    let told: [(u32, &[u8]); 2] = [(0, &[7, 0, 0, 0]), (1, b"a")];
+    let list = of_array(&first, &told, &mut execution);
+    assert_eq!(list, Some(json!([7, "a"])));
+    // The server leaves the types at zero when the packet has none.
+    let next = [param(0, 0, 0, 1, 4), param(0, 0, 0, 1, 1)];
+    let told: [(u32, &[u8]); 2] = [(0, &[0xff, 0xff, 0xff, 0xff]), (1, b"b")];
+    let list = of_array(&next, &told, &mut execution);
+    assert_eq!(list, Some(json!([4_294_967_295_u32, "b"])));
+    // Nobody knows the types of a statement that was prepared before the recorder came.
+    let list = of_array(&next, &told, &mut Execution::default());
+    assert_eq!(list, None);
 }
 
 proptest! {
