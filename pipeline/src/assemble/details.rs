@@ -149,7 +149,7 @@ impl Rows {
         } else {
             event.status = Status::Ok;
             event.rows_affected = row::count(end.rows);
-            event.rows_returned = row::count(end.rows_sent);
+            event.rows_returned = mysql::rows_returned(end.rows_sent, event.text.as_ref());
         }
     }
 }

@@ -6,7 +6,15 @@ use capture_common::{
 };
 
 use super::{Rows, Thread, command, details::Details, key, message::Message, row};
-use crate::flow::{Event, Kind, Status, Text};
+use crate::{
+    dedup::lex::{self, Lexer},
+    flow::{Dialect, Event, Kind, Status, Text},
+};
+
+/// First words of the statements whose rows the servers count as they send them.
+const COUNTED: [&[u8]; 8] = [
+    b"select", b"with", b"values", b"table", b"insert", b"replace", b"delete", b"update",
+];
 
 impl Rows {
     /// A command begins: nothing of what came before belongs to it.
@@ -120,7 +128,9 @@ impl Rows {
         event.text = text;
         match end.outcome {
             outcome::ERROR => error(&mut event, end, data),
-            outcome::RESULT_SET => event.rows_returned = row::count(end.rows_sent),
+            outcome::RESULT_SET => {
+                event.rows_returned = rows_returned(end.rows_sent, event.text.as_ref());
+            }
             outcome::OK => event.rows_affected = row::count(end.rows),
             _ => {}
         }
@@ -165,6 +175,21 @@ impl Rows {
         error(&mut event, end, data);
         self.push_statement(thread, event, out);
     }
+}
+
+/// Rows of a result. Many others than queries (`SHOW CREATE TABLE`, `CHECK TABLE`, `HANDLER`) send rows
+/// that the server does not count, so its 0 says nothing; `ANALYZE` counts those that it looks at, too.
+pub(super) fn rows_returned(sent: u64, text: Option<&Text>) -> Option<i64> {
+    let sent = row::count(sent)?;
+    let bytes = text.map_or(&b""[..], |text| &text.bytes);
+    let first = Lexer::new(bytes, Dialect::Mysql)
+        .find(|token| token.kind == lex::Kind::Word)
+        .map_or(&b""[..], |token| token.of(bytes));
+    let is_known = match sent {
+        0 => COUNTED.iter().any(|word| first.eq_ignore_ascii_case(word)),
+        _ => !first.eq_ignore_ascii_case(b"analyze"),
+    };
+    is_known.then_some(sent)
 }
 
 fn error(event: &mut Event, end: &End, data: &[u8]) {
