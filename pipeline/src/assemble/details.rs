@@ -37,6 +37,9 @@ pub(super) struct Details {
     running: Vec<usize>,
     /// How many there was no room for.
     pub(super) subs_lost: i64,
+    /// Rows that the command had sent when the last of them ended (MySQL).
+    #[serde(default)]
+    sent: u64,
 }
 
 /// A statement inside another.
@@ -46,6 +49,9 @@ struct Sub {
     /// Place of the one that it runs in, none for the outermost.
     parent: Option<usize>,
     depth: u32,
+    /// Rows that the command had sent when it began (MySQL, which counts them over all of it).
+    #[serde(default)]
+    sent_before: u64,
 }
 
 impl Details {
@@ -116,6 +122,7 @@ impl Rows {
             event,
             parent: details.running.last().copied(),
             depth: begin.depth,
+            sent_before: details.sent,
         });
         details.running.push(details.subs.len() - 1);
     }
@@ -149,7 +156,12 @@ impl Rows {
         } else {
             event.status = Status::Ok;
             event.rows_affected = row::count(end.rows);
-            event.rows_returned = mysql::rows_returned(end.rows_sent, event.text.as_ref());
+            let mut sent = end.rows_sent;
+            if self.engine(&end.header) == Some(engine::MYSQL) && sent != NO_COUNT {
+                details.sent = sent;
+                sent = sent.saturating_sub(sub.sent_before);
+            }
+            event.rows_returned = mysql::rows_returned(sent, event.text.as_ref());
         }
     }
 }
