@@ -433,7 +433,7 @@ def password_login(stage: Stage) -> None:
 
 
 @situation()
-def fastpath_call(stage: Stage) -> None:
+def large_objects(stage: Stage) -> None:
     connection = stage.open()
     run(stage, "begin", "select lo_create(4242)", connection=connection)
     result = connection.pgconn.exec_params(b"select lo_put($1::oid, 0, $2::bytea)", [b"4242", b"x"])
