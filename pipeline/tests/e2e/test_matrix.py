@@ -5,8 +5,10 @@ line), `packaging/matrix` fetches and runs all.
 """
 
 import functools
+import json
 import os
 import pathlib
+import subprocess
 
 import pytest
 from matrix import expect, mysql, postgres
@@ -36,8 +38,17 @@ def pytest_generate_tests(metafunc):
 class Run:
     """A server that went through all its situations."""
 
-    def __init__(self, installation: Installation, version: str, played: dict[str, Played], left: list[trail.Row]):
+    def __init__(
+        self,
+        installation: Installation,
+        version: str,
+        played: dict[str, Played],
+        left: list[trail.Row],
+        facts: list[dict],
+    ):
         self.installation, self.version, self.played, self.left = installation, version, played, left
+        # What `sqltrail servers --explain` says of it.
+        self.facts = facts
         self.engine, self.numbers = installation.engine, expect.numbers(version)
 
 
@@ -50,7 +61,9 @@ def play_all(installation: Installation, scratch: pathlib.Path) -> Run:
         with trail.Recorder(scratch / f"{installation.name}-trail", str(server.pid)) as recorder:
             played = play(server, situations, recorder.trail, installation.engine, version)
             left = recorder.trail.rows()
-    run = Run(installation, version, played, left)
+        explain = [trail.binary(), "servers", "--explain", str(server.pid), "--format", "json"]
+        explained = subprocess.run(explain, capture_output=True, text=True, check=True).stdout
+    run = Run(installation, version, played, left, [json.loads(line) for line in explained.splitlines()])
     if os.environ.get(expect.BLESS) and expect.is_base(run.engine, run.numbers):
         expect.write(run.engine, {name: one.rows for name, one in played.items()})
     return run
@@ -84,3 +97,9 @@ def test_no_row_is_left_over(run):
     of_situations = sum(len(played.rows) for played in run.played.values())
     rest = [row for row in run.left if row.kind == "lifecycle"]
     assert len(run.left) == of_situations + len(rest), [row for row in run.left if row.kind == "loss"]
+
+
+def test_every_fact_is_explained(run):
+    """Warned of are only functions: slow ones, and those that a version does not have."""
+    assert len(run.facts) > 30
+    assert [fact for fact in run.facts if fact["detail"].startswith("not found") or not fact["detail"]] == []
