@@ -156,7 +156,7 @@ pub fn run(
     let _held = execute::lock(dir)?;
     execute::sweep(dir)?;
     let mut files = Vec::new();
-    for segment_id in plan::due(&catalog.segments()?) {
+    for segment_id in plan::due(&catalog.sealed_segments()?) {
         files.extend(execute::segment(dir, catalog, segment_id, now_us)?);
     }
     Ok(files)

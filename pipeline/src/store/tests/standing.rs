@@ -81,6 +81,12 @@ fn a_sealed_segment_waits_for_its_running_rows() {
             .unwrap()
     };
     assert!(waiting().is_empty());
+    let compacted = || {
+        crate::compact::run(dir.path(), &mut Catalog::open(dir.path()).unwrap(), NOW)
+            .unwrap()
+            .len()
+    };
+    assert_eq!(compacted(), 0, "its rows are not final");
     drop(store);
     // Also for a recorder that comes later.
     let mut store = open(dir.path());
@@ -96,6 +102,7 @@ fn a_sealed_segment_waits_for_its_running_rows() {
         numbers(dir.path(), "SELECT seq FROM events_1 ORDER BY seq"),
         [1, 2]
     );
+    assert_eq!(compacted(), 1);
 }
 
 #[test]
