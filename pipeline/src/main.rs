@@ -46,6 +46,8 @@ enum Command {
     Query(commands::query::Args),
     /// Make Parquet files of what is sealed
     Compact(commands::compact::Args),
+    /// Say whether the trail is whole
+    Verify(commands::verify::Args),
     /// Check a configuration
     Config(commands::config::Args),
 }
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
         Command::Tail(args) => commands::tail::run(&args, &cli.dir),
         Command::Query(args) => commands::query::run(&args, &cli.dir),
         Command::Compact(args) => commands::compact::run(&args, &cli.dir),
+        Command::Verify(args) => commands::verify::run(&args, &cli.dir),
         Command::Config(args) => commands::config::run(args).map(|()| ExitCode::SUCCESS),
     };
     unless_closed(result.map(Some)).map_or_else(

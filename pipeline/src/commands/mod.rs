@@ -8,4 +8,5 @@ pub mod status;
 pub mod tail;
 pub mod query;
 pub mod compact;
+pub mod verify;
 pub mod config;

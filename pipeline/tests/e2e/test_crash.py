@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import pathlib
 import random
 import signal
@@ -119,6 +120,13 @@ def assert_whole(running: trail.Trail, clients: list[Client]) -> None:
             assert {row.application_name for row in found} == {f"crash {client.name[-1]}"}
 
 
+def assert_verified(folder: pathlib.Path) -> None:
+    lines = trail.sqltrail("verify", "--format", "json", "--dir", folder).splitlines()
+    found = [json.loads(line) for line in lines]
+    assert [row for row in found if row["result"] != "holds"] == []
+    assert len(found) == 6
+
+
 def restarted(recorder: trail.Recorder) -> None:
     """The last start, which lives until everything is stored."""
     recorder.start()
@@ -137,6 +145,10 @@ def test_killed_at_random_and_at_each_boundary(scratch, pg, my):
             restarted(recorder)
         assert recorder.stop() == 0, recorder.stderr()
     assert_whole(recorder.trail, clients)
+    folder = scratch / "crash"
+    assert_verified(folder)
+    trail.sqltrail("compact", "--seal", "--dir", folder)
+    assert_verified(folder)
     rows = recorder.trail.rows("kind = 'lifecycle'")
     said = [row.command for row in rows]
     # The first recorder, and each after it that was killed once it had begun to record.

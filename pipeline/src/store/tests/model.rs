@@ -5,6 +5,7 @@ use rusqlite::types::Value;
 
 use super::*;
 use crate::dedup::dictionary;
+use crate::store::catalog::Catalog;
 use crate::store::objects;
 use crate::store::segment::Limits;
 
@@ -15,6 +16,9 @@ enum Action {
     /// The same, failing at that row first.
     FailThenAppend(Vec<(u8, u8, u16)>, usize),
     Seal,
+    Compact,
+    /// One that fails when its files are there, and the catalogue does not know.
+    FailToCompact,
     Reopen,
 }
 
@@ -24,6 +28,8 @@ fn action() -> impl Strategy<Value = Action> {
         5 => rows().prop_map(Action::Append),
         3 => (rows(), 0..12_usize).prop_map(|(rows, at)| Action::FailThenAppend(rows, at)),
         1 => Just(Action::Seal),
+        1 => Just(Action::Compact),
+        1 => Just(Action::FailToCompact),
         1 => Just(Action::Reopen),
     ]
 }
@@ -111,6 +117,17 @@ fn fail(store: &mut Store, batch: &Batch, at: usize) {
         .unwrap();
 }
 
+fn fail_to_compact(dir: &Path) {
+    let mut catalog = Catalog::open(dir).unwrap();
+    let trigger = "CREATE TEMP TRIGGER fails BEFORE INSERT ON archive_files
+                   BEGIN SELECT RAISE(ABORT, 'simulated'); END";
+    catalog.connection().execute_batch(trigger).unwrap();
+    let waiting = catalog.sealed_segments().unwrap().len();
+    let outcome = crate::compact::run(dir, &mut catalog, NOW);
+    assert_eq!(outcome.is_err(), waiting > 0);
+    assert_eq!(catalog.sealed_segments().unwrap().len(), waiting);
+}
+
 fn check(dir: &Path, store: &Store, model: &Model) {
     assert_eq!(
         rows(
@@ -119,6 +136,7 @@ fn check(dir: &Path, store: &Store, model: &Model) {
         ),
         model.rows
     );
+    assert_eq!(crate::verify::run(dir).unwrap(), []);
     assert_eq!(store.next_seq(), count(&model.rows) + 1);
     assert_eq!(store.ring_position("ring-a").unwrap_or(0), model.position);
     // The catalogue, the dictionary and the counts agree with the rows.
@@ -170,6 +188,12 @@ proptest! {
                 Action::Seal => {
                     store.seal(NOW).unwrap();
                 }
+                Action::Compact => {
+                    let mut catalog = Catalog::open(dir.path()).unwrap();
+                    crate::compact::run(dir.path(), &mut catalog, NOW).unwrap();
+                    assert_eq!(catalog.sealed_segments().unwrap(), []);
+                }
+                Action::FailToCompact => fail_to_compact(dir.path()),
                 Action::Reopen => {
                     drop(store);
                     store = Store::open(dir.path(), tight(), NOW).unwrap();
