@@ -117,6 +117,9 @@ pub(super) fn classify_bytes(text: &[u8], dialect: Dialect) -> Classified {
         "ANALYZE" | "ANALYSE" => analyze(reader, &verb),
         "CREATE" | "ALTER" | "DROP" => objects::classify(reader, &verb),
         "COPY" => copy(reader),
+        "PREPARE" if dialect == Dialect::Postgres && reader.words(1) != ["TRANSACTION"] => {
+            prepare(reader, &verb)
+        }
         "SET" | "RESET" => Classified::named(verbs::phrase(&set_words(reader, verb))),
         verb if EXPLAINABLE.contains(&verb) || verb == "WITH" => query(reader, verb),
         _ => Classified::named(verbs::single(&verb).or_else(|| {
@@ -161,12 +164,17 @@ fn query(mut reader: Reader<'_>, verb: &str) -> Classified {
         } else if behind_bracket && verb == "WITH" && is_write(&word) {
             writes = true;
         } else if !with && depth == 0 && word == "INTO" && reader.dialect() == Dialect::Postgres {
-            writes = true;
             "SELECT INTO".clone_into(&mut operation);
         }
         behind_bracket = item == Item::Symbol(b'(');
     }
-    Classified::new(if writes { Class::Write } else { Class::Read }, &operation)
+    let class = match (operation.as_str(), writes) {
+        // It makes a table, as `CREATE TABLE ... AS` does.
+        ("SELECT INTO", _) => Class::Ddl,
+        (_, true) => Class::Write,
+        (_, false) => Class::Read,
+    };
+    Classified::new(class, &operation)
 }
 
 fn is_write(verb: &str) -> bool {
@@ -204,6 +212,24 @@ fn explain(mut reader: Reader<'_>, verb: &str) -> Classified {
     Classified::new(Class::Read, verb)
 }
 
+/// PostgreSQL's `PREPARE name (types) AS statement` has the class of the statement. `reader` is behind
+/// the verb.
+fn prepare(mut reader: Reader<'_>, verb: &str) -> Classified {
+    let mut class = Class::Misc;
+    while let Some((item, depth)) = reader.next() {
+        if depth == 0 && item.upper() == "AS" {
+            if let Some((item, _)) = reader.next() {
+                let word = item.upper();
+                if EXPLAINABLE.contains(&word.as_str()) || word == "WITH" {
+                    class = query(reader, &word).class;
+                }
+            }
+            break;
+        }
+    }
+    Classified::new(class, verb)
+}
+
 /// MariaDB's `ANALYZE` runs a statement and explains it; elsewhere it gathers statistics.
 fn analyze(mut reader: Reader<'_>, verb: &str) -> Classified {
     let mut ahead = reader;
@@ -231,14 +257,17 @@ fn analyze(mut reader: Reader<'_>, verb: &str) -> Classified {
 /// `COPY` reads or writes by its direction. `reader` is behind the verb.
 fn copy(reader: Reader<'_>) -> Classified {
     let mut class = Class::Read;
+    // A query's verb, also that of one in its `WITH`, stands right behind a bracket.
+    let mut behind_bracket = false;
     for (item, depth) in reader {
+        let is_verb = std::mem::replace(&mut behind_bracket, item == Item::Symbol(b'('));
         match item.upper().as_str() {
             "FROM" if depth == 0 => {
                 class = Class::Write;
                 break;
             }
             "TO" if depth == 0 => break,
-            word if depth > 0 && is_write(word) => class = Class::Write,
+            word if is_verb && is_write(word) => class = Class::Write,
             _ => {}
         }
     }

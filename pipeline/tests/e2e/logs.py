@@ -11,6 +11,7 @@ import dataclasses
 import io
 import pathlib
 import re
+from collections.abc import Iterator
 
 # The general log has no escapes: a line that looks like this begins an entry.
 GENERAL_ENTRY = re.compile(
@@ -38,44 +39,74 @@ class Message:
     code: str | None = dataclasses.field(default=None, compare=False)
 
 
+@dataclasses.dataclass(frozen=True)
+class Audited:
+    """One entry of pgaudit's session log."""
+
+    statement: int
+    substatement: int
+    class_: str
+    command: str
+    object_type: str
+    object_name: str
+
+
+def csvlog(folder: pathlib.Path) -> Iterator[list[str]]:
+    """Lines of client backends of the csvlog in `folder`."""
+    # A logged text is one field.
+    csv.field_size_limit(1 << 30)
+    text = (folder / "log.csv").read_bytes().decode("latin-1")
+    for row in csv.reader(io.StringIO(text, newline="")):
+        # The last line may still be written, and the server's own processes have no user.
+        if len(row) >= CSVLOG_COLUMNS and row[1]:
+            yield row
+
+
 def postgres_sessions(folder: pathlib.Path) -> dict[str, list[Message]]:
     """Client messages of each session (`%c`), in order, from the csvlog in `folder`.
 
     A simple text that fails before it is planned has no `statement:` line, only the error's own. Of
     calls without a text only those that fail are here.
     """
-    sessions: dict[str, list[Message]] = {}
+    return {session: [message for message, _ in read] for session, read in audited_sessions(folder).items()}
+
+
+def pgaudit_sessions(folder: pathlib.Path) -> dict[str, list[list[Audited]]]:
+    """What pgaudit logged of each message that `postgres_sessions` gives."""
+    return {session: [entries for _, entries in read] for session, read in audited_sessions(folder).items()}
+
+
+def audited_sessions(folder: pathlib.Path) -> dict[str, list[tuple[Message, list[Audited]]]]:
+    sessions: dict[str, list[tuple[Message, list[Audited]]]] = {}
     # The text that the session's next error would repeat.
     logged: dict[str, bytes | None] = {}
-    # A logged text is one field.
-    csv.field_size_limit(1 << 30)
-    text = (folder / "log.csv").read_bytes().decode("latin-1")
-    for row in csv.reader(io.StringIO(text, newline="")):
-        if len(row) < CSVLOG_COLUMNS:
-            continue  # The last line, still being written.
+    for row in csvlog(folder):
         session, severity, code, message, query = row[5], row[11], row[12], row[13], row[19]
-        if not row[1]:
-            continue  # The server's own processes have no user.
         entries = sessions.setdefault(session, [])
         if severity == "LOG" and message.startswith("statement: "):
-            entries.append(Message("simple", message.removeprefix("statement: ").encode("latin-1")))
-            logged[session] = entries[-1].text
+            text = message.removeprefix("statement: ").encode("latin-1")
+            entries.append((Message("simple", text), []))
+            logged[session] = text
         elif severity == "LOG" and message.startswith("execute "):
-            _, _, executed = message.partition(": ")
-            entries.append(Message("execute", executed.encode("latin-1")))
-            logged[session] = entries[-1].text
+            text = message.partition(": ")[2].encode("latin-1")
+            entries.append((Message("execute", text), []))
+            logged[session] = text
+        elif severity == "LOG" and message.startswith("AUDIT: SESSION,") and entries:
+            fields = next(csv.reader(io.StringIO(message.removeprefix("AUDIT: SESSION,"), newline="")))
+            entries[-1][1].append(Audited(int(fields[0]), int(fields[1]), *fields[2:6]))
         elif severity == "LOG" and message.startswith("fastpath function call: "):
             # A call without a text, such as libpq's for large objects.
             logged[session] = b""
         elif severity == "ERROR" and not query and logged.get(session) == b"":
-            entries.append(Message("simple", b"", code))
+            entries.append((Message("simple", b"", code), []))
             logged[session] = None
         elif severity in ("ERROR", "FATAL") and query:
             failed = query.encode("latin-1")
             if logged.get(session) == failed:
-                entries[-1] = dataclasses.replace(entries[-1], code=code)
+                last, audited = entries[-1]
+                entries[-1] = (dataclasses.replace(last, code=code), audited)
             else:
-                entries.append(Message("simple", failed, code))
+                entries.append((Message("simple", failed, code), []))
             logged[session] = None
     return sessions
 

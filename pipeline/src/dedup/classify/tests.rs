@@ -92,16 +92,32 @@ fn both_dialects() {
 #[test]
 fn postgres() {
     for (text, expect) in [
-        ("select a into t from u", "WRITE SELECT INTO"),
+        ("select a into t from u", "DDL SELECT INTO"),
         (
             "with a as (select 1) select * into t from a",
-            "WRITE SELECT INTO",
+            "DDL SELECT INTO",
         ),
         ("select (select 1 into x)", "READ SELECT"),
         ("copy t from stdin", "WRITE COPY"),
         ("COPY t (a, \"from\") TO STDOUT", "READ COPY"),
         ("copy (select * from t) to '/tmp/x'", "READ COPY"),
         ("copy (delete from t returning *) to stdout", "WRITE COPY"),
+        ("copy (select a from t for update) to stdout", "READ COPY"),
+        (
+            "copy (with a as (update t set b = 1 returning *) select * from a) to stdout",
+            "WRITE COPY",
+        ),
+        ("prepare a as select 1", "READ PREPARE"),
+        (
+            "prepare \"as\" (int, text) as update t set a = $1",
+            "WRITE PREPARE",
+        ),
+        (
+            "prepare a as with x as (delete from t returning *) select * from x",
+            "WRITE PREPARE",
+        ),
+        ("prepare a (int", "MISC PREPARE"),
+        ("prepare transaction 'a'", "MISC PREPARE"),
         (
             "explain (analyze, buffers) insert into t values (1)",
             "WRITE EXPLAIN",
