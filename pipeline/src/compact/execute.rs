@@ -8,6 +8,7 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use capture::crash;
 use parquet::arrow::ArrowWriter;
 use schema::parquet::writer_properties;
 use sha2::{Digest as _, Sha256};
@@ -78,7 +79,9 @@ pub(super) fn segment(
         .iter()
         .map(|part| write_part(dir, catalog, part))
         .collect::<Result<Vec<ArchiveFile>, CompactError>>()?;
+    crash::point("before-archived");
     catalog.mark_archived(segment_id, &files, now_us)?;
+    crash::point("after-archived");
     Ok(files)
 }
 
@@ -94,8 +97,10 @@ fn write_part(dir: &Path, catalog: &Catalog, part: &Part) -> Result<ArchiveFile,
     }
     let (bytes, sha256) = written?;
     let path = dir.join(part.path());
+    crash::point("before-rename");
     fs::rename(&unfinished, &path).map_err(failed("rename to", &path))?;
     // The name is in the folder, the folder's in the archive, the archive's in the trail's.
+    crash::point("after-rename");
     sync_folder(&folder)?;
     sync_folder(&dir.join(ARCHIVE))?;
     sync_folder(dir)?;
@@ -121,6 +126,7 @@ fn write_rows(path: &Path, catalog: &Catalog, part: &Part) -> Result<(i64, Strin
         .mode(FILE_MODE)
         .open(path)
         .map_err(failed("create", path))?;
+    crash::point("file-made");
     let properties = writer_properties(&part.facts());
     let mut writer =
         ArrowWriter::try_new(Hashed::new(file), schema::arrow::schema(), Some(properties))
@@ -177,10 +183,12 @@ impl Hashed {
 
     /// Makes the file last; gives its size and hash.
     fn finish(self) -> io::Result<(i64, String)> {
-        self.file
+        let file = self
+            .file
             .into_inner()
-            .map_err(io::IntoInnerError::into_error)?
-            .sync_all()?;
+            .map_err(io::IntoInnerError::into_error)?;
+        crash::point("before-sync");
+        file.sync_all()?;
         let hash = self.hash.finalize();
         Ok((self.bytes, format!("{hash:x}")))
     }

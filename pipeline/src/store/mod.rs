@@ -397,7 +397,9 @@ impl Store {
     fn write_seal(&mut self, now_us: i64) -> rusqlite::Result<Segment> {
         let transaction = Transaction::new(&mut self.connection, TransactionBehavior::Immediate)?;
         let segment = self.segment.seal(&transaction, now_us)?;
+        crash::point("before-sealed");
         transaction.commit()?;
+        crash::point("after-sealed");
         Ok(segment)
     }
 

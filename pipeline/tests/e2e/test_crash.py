@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import os
 import pathlib
 import random
 import signal
@@ -12,6 +13,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 
+import duckdb
 import pytest
 
 import servers
@@ -33,6 +35,10 @@ AT_BATCHES = ["before-batch", "before-commit", "after-commit", "before-release",
 BOUNDARIES = ["maps-pinned:1", *(f"{point}:{time}" for point in AT_BATCHES for time in (1, 2, 3))]
 # Those of a recorder that finds nothing pinned.
 AT_FIRST = ["fact-pinned:1", "fact-pinned:4", "maps-pinned:1", "attached:1", "link-pinned:1", "link-pinned:3"]
+
+# Those of a compaction, in order.
+AT_COMPACTION = ["before-sealed", "after-sealed", "file-made", "before-sync", "before-rename", "after-rename",
+                 "before-archived", "after-archived"]  # fmt: skip
 
 
 class Client(threading.Thread):
@@ -127,6 +133,28 @@ def assert_verified(folder: pathlib.Path) -> None:
     assert len(found) == 6
 
 
+def compact_killed_at_each_boundary(folder: pathlib.Path) -> None:
+    """Archives the trail in `folder`; nothing that a killed compaction leaves is in the way of the next."""
+    argv = [trail.binary(), "compact", "--seal", "--dir", folder]
+    for boundary in AT_COMPACTION:
+        environment = os.environ | {"SQLTRAIL_CRASH_AT": boundary}
+        done = subprocess.run(argv, env=environment, capture_output=True, check=False)
+        assert done.returncode == -signal.SIGKILL, f"{boundary}: {done.returncode} {done.stderr}"
+        assert_verified(folder)
+    trail.sqltrail(*argv[1:])
+    assert_verified(folder)
+
+
+def assert_archived(running: trail.Trail) -> None:
+    """The Parquet files are the trail, and beside them there is nothing."""
+    files = sorted(path for path in (running.folder / "archive").rglob("*") if not path.is_dir())
+    with duckdb.connect() as connection:
+        archived = connection.execute(
+            "select seq, db_query_text, status from read_parquet(?) order by seq", [[str(path) for path in files]]
+        ).fetchall()
+    assert archived == [(row.seq, row.db_query_text, row.status) for row in running.rows()]
+
+
 def restarted(recorder: trail.Recorder) -> None:
     """The last start, which lives until everything is stored."""
     recorder.start()
@@ -147,8 +175,8 @@ def test_killed_at_random_and_at_each_boundary(scratch, pg, my):
     assert_whole(recorder.trail, clients)
     folder = scratch / "crash"
     assert_verified(folder)
-    trail.sqltrail("compact", "--seal", "--dir", folder)
-    assert_verified(folder)
+    compact_killed_at_each_boundary(folder)
+    assert_archived(recorder.trail)
     rows = recorder.trail.rows("kind = 'lifecycle'")
     said = [row.command for row in rows]
     # The first recorder, and each after it that was killed once it had begun to record.
