@@ -62,7 +62,7 @@ fn dialects_are_kept_apart() {
     let mysql = dictionary.shape(text, Mysql);
     assert_eq!(
         (postgres, mysql.class, mysql.found),
-        (Class::Write, Class::Read, Found::New(2))
+        (Class::Ddl, Class::Read, Found::New(2))
     );
 }
 
