@@ -3,6 +3,8 @@
 //! `testdata/stores/v<schema version>` holds a trail of each version that was ever released, as its recorder
 //! left it: an archived segment and an open one, of PostgreSQL and MariaDB. None is ever changed.
 
+#![allow(clippy::unwrap_used, reason = "a test ends at what is unexpected")]
+
 use std::{
     fs,
     path::{Path, PathBuf},
