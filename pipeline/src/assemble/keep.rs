@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, sync::Mutex};
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{Assembler, Rows, Shared, Thread, command};
+use super::{Assembler, Rows, Shared, Thread, command, key};
 use crate::flow::{Event, Status};
 use capture_common::ids::engine;
 
@@ -62,6 +62,9 @@ impl Assembler {
             self.rows.prepared.restore(place, state)?;
         } else {
             let thread = rmp_serde::from_slice::<Thread>(state).map_err(|_| KeepError)?;
+            if let Some(header) = &thread.left {
+                self.left.insert(key(header), id);
+            }
             self.threads.insert(id, thread);
         }
         Ok(())

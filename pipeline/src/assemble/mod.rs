@@ -6,6 +6,7 @@
 
 mod command;
 mod details;
+mod ends;
 mod identity;
 mod keep;
 mod message;
@@ -132,6 +133,9 @@ struct Thread {
     details: Details,
     /// The statement of which a part of a long value follows (MariaDB, MySQL).
     long: Option<u32>,
+    /// Where the thread ended while its session had not (MariaDB, MySQL): either another thread serves it,
+    /// or the server is at its end, which is known later.
+    left: Option<Header>,
     /// The row that was given of the open statement while it ran.
     running: Option<Box<Event>>,
     /// Whether something is different from what was last kept of it.
@@ -161,6 +165,8 @@ pub struct Assembler {
     threads: HashMap<u64, Thread>,
     /// Threads that ended since what is to be known of them was last asked.
     gone: Vec<u64>,
+    /// Sessions whose thread has ended before them, with the thread.
+    left: HashMap<Key, u64>,
 }
 
 impl Assembler {
@@ -184,6 +190,7 @@ impl Assembler {
             rows,
             threads: HashMap::new(),
             gone: Vec::new(),
+            left: HashMap::new(),
         }
     }
 
@@ -224,20 +231,22 @@ impl Assembler {
 
     /// Takes one record; rows that it completes are added to `out`.
     pub fn record(&mut self, record: &Record<'_>, out: &mut Vec<Event>) {
-        let pid_tgid = record.header().pid_tgid;
-        if !matches!(record, Record::SessionEnd(_)) {
-            let thread = self.threads.entry(pid_tgid).or_default();
-            self.rows.record(thread, record, out);
-            thread.changed = true;
-        } else if let Some(mut thread) = self.threads.remove(&pid_tgid) {
-            self.gone.push(pid_tgid);
-            self.rows.close(&mut thread, out);
-            self.rows.prepared.forget(key(record.header()));
-            // A backend ends with its session, however it ends; threads of the others go on.
-            if self.rows.engine(record.header()) == Some(engine::POSTGRES) {
-                self.rows.disconnected(&mut thread, record.header(), out);
-            }
+        let header = record.header();
+        if matches!(record, Record::SessionEnd(_)) {
+            self.thread_ended(header, out);
+            return;
         }
+        if !self.left.is_empty()
+            && let Some(other) = self.left.remove(&key(header))
+            && other != header.pid_tgid
+        {
+            // This thread serves the session now.
+            self.threads.remove(&other);
+            self.gone.push(other);
+        }
+        let thread = self.threads.entry(header.pid_tgid).or_default();
+        self.rows.record(thread, record, out);
+        thread.changed = true;
     }
 
     /// Rows for what is still running, when recording stops; in the order in which it began.
@@ -336,7 +345,7 @@ impl Rows {
             Record::Disconnect(_) => {
                 self.close(thread, out);
                 self.prepared.forget(key(header));
-                self.disconnected(thread, header, out);
+                self.disconnected(thread, self.clock.wall_us(header.time_ns), None, out);
             }
             Record::SessionEnd(_) | Record::CommandEnd(_) => self.close(thread, out),
             Record::Parameters(parameters, data) => self.parameters(thread, parameters, data),
@@ -392,21 +401,6 @@ impl Rows {
         thread.connected_us = Some(time_us);
         thread.message = None;
         let event = self.event(thread.facts.as_ref(), time_us, Kind::Connect, "connect");
-        self.push(thread, event, out);
-    }
-
-    /// A row for the end of a session that was established; its duration is the session's, where the
-    /// login was seen.
-    fn disconnected(&mut self, thread: &mut Thread, header: &Header, out: &mut Vec<Event>) {
-        if !std::mem::take(&mut thread.established) {
-            return;
-        }
-        let time_us = self.clock.wall_us(header.time_ns);
-        thread.message = None;
-        let facts = thread.facts.as_ref();
-        let mut event = self.event(facts, time_us, Kind::Disconnect, "disconnect");
-        let connected = thread.connected_us.take();
-        event.duration_us = connected.and_then(|connected| row::duration(connected, time_us));
         self.push(thread, event, out);
     }
 

@@ -3,6 +3,8 @@
 //! A record's place in the ring is released only after the transaction that stored what was made of
 //! it. While the store cannot take a batch, the very same batch is tried again and the ring fills.
 
+mod ended;
+
 use std::{
     sync::mpsc::{Receiver, TryRecvError},
     time::{Duration, Instant},
@@ -14,6 +16,8 @@ use capture::{
     ring::{Ring, clocks},
 };
 use capture_common::ids::drop_reason;
+
+use ended::Gone;
 
 use super::{
     Notice, RUNNING_SHOWN_US,
@@ -130,6 +134,8 @@ pub(super) struct Ingest {
     /// Time of the oldest record that waits to be stored.
     oldest_us: Option<i64>,
     watchdog: Watchdog,
+    /// Servers that have ended, each with how far the ring holds what they did.
+    ended: Vec<(u64, Gone)>,
 }
 
 /// What ingest starts from.
@@ -219,6 +225,7 @@ impl Ingest {
             health_told_us: i64::MIN,
             oldest_us: None,
             watchdog: Watchdog::new(now_us),
+            ended: Vec::new(),
         })
     }
 
@@ -232,10 +239,15 @@ impl Ingest {
             self.set_clock(clock, now_us);
             self.read(until, now_us);
             self.pulse(now_us);
+            self.servers_ended(now_us);
 
             let all = self.ring.position() >= until;
             // With the probes on there is no last record.
-            if self.stopping && all && (self.leaving || self.ring.produced() == until) {
+            if self.stopping
+                && all
+                && self.ended.is_empty()
+                && (self.leaving || self.ring.produced() == until)
+            {
                 return self.end(now_us);
             }
             self.look(now_us)?;
@@ -334,6 +346,13 @@ impl Ingest {
                 Ok(Notice::Lifecycle(what, detail)) => {
                     let (_, now_us) = now();
                     self.lifecycle(what, detail, now_us);
+                }
+                Ok(Notice::Ended(pid, detail)) => {
+                    self.ended
+                        .push((self.ring.produced(), Gone::Process(pid, detail)));
+                }
+                Ok(Notice::Running(pids)) => {
+                    self.ended.push((self.ring.produced(), Gone::Others(pids)));
                 }
                 Ok(Notice::Gap(what, from_us, to_us)) => {
                     let mut event =

@@ -23,6 +23,10 @@ pub enum Notice {
     },
     /// Something happened to the recorder: the row's `command` and free text.
     Lifecycle(&'static str, String),
+    /// The main process of a server has ended, and with it every session: what it was.
+    Ended(i32, String),
+    /// The main processes of all servers that run: the sessions of others have ended while no recorder ran.
+    Running(Vec<i32>),
     /// Something was not recorded between two times, microseconds since the epoch: the row's `command`.
     Gap(&'static str, i64, i64),
     /// This many records of another version were not read: the reason.

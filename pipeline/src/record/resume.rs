@@ -16,14 +16,12 @@ use super::{
     ingest::{Ingest, Start},
     supervise::{RecordError, host_name, system},
     vault,
-    watch::processes,
+    watch::{known, processes},
 };
 use crate::{
-    assemble::Target,
     health::Health,
     store::{
         Store,
-        error::StoreError,
         standing::{Notes, Run, Targets},
     },
     time::now_us,
@@ -244,8 +242,8 @@ fn drain(
     };
     let notes: Notes = store.begin_run(&ring_id, now_us())?;
     let (notices, heard) = mpsc::channel();
-    for (index, _, target) in known(&Targets::open(&options.dir, &ring_id)?)? {
-        tell(&notices, Notice::Target(index, target));
+    for known in known(&Targets::open(&options.dir, &ring_id)?)? {
+        tell(&notices, Notice::Target(known.index, known.target));
     }
     tell(&notices, Notice::settings(options.settings.current()));
     for notice in before {
@@ -268,24 +266,6 @@ fn drain(
 fn tell(notices: &mpsc::Sender<Notice>, notice: Notice) {
     let told = notices.send(notice);
     debug_assert!(told.is_ok(), "the receiver is held beside it");
-}
-
-/// Index, device and inode of a server binary, and what reading its records takes.
-pub(super) type Known = (u32, (u64, u64), Target);
-
-/// The server binaries of a ring; one that another version wrote down is left
-/// out.
-pub(super) fn known(targets: &Targets) -> Result<Vec<Known>, StoreError> {
-    let mut known = Vec::new();
-    for target in targets.list()? {
-        match serde_json::from_str(&target.facts) {
-            Ok(facts) => known.push((target.index, target.key, facts)),
-            Err(error) => {
-                tracing::error!(index = target.index, %error, "a server binary is not known any more");
-            }
-        }
-    }
-    Ok(known)
 }
 
 /// Removes what a recorder has left at `pin_path`; gives how many records nobody has read.

@@ -122,6 +122,12 @@ impl Script {
         self.session("bob", "shop")
     }
 
+    /// Another thread of the server serves the session from now on.
+    pub(super) fn on_thread(&mut self, thread: u32) -> &mut Self {
+        self.header.pid_tgid = self.header.pid_tgid >> 32 << 32 | u64::from(thread);
+        self
+    }
+
     /// The thread is gone.
     pub(super) fn exit(&mut self) -> &mut Self {
         let header = self.header(kind::SESSION_END, 0, b"");

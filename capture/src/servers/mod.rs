@@ -5,14 +5,17 @@
 //! It must never open a binary by the path that a link shows: that path may lie in another root, or
 //! name a file that was replaced; `/proc/PID/exe` is the file that runs.
 
+mod process;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use procfs::net::{TcpState, UnixState};
-use procfs::process::{FDTarget, Process};
+use process::Proc;
 
 use crate::elf::{ElfError, Image};
 use crate::resolve::{Engine, engine_of, version_of};
@@ -41,12 +44,43 @@ pub struct Server {
     pub inode: u64,
     /// Size of the binary in bytes.
     pub bytes: u64,
+    /// When its contents were last changed: seconds and nanoseconds since the Unix epoch.
+    pub written: (i64, i64),
+    /// When its inode was last changed, in the same way.
+    pub changed: (i64, i64),
+    /// Whether it was found through an overlay file system, whose devices are none of a disk.
+    pub overlay: bool,
     /// The linker's build id.
     pub build_id: Option<String>,
     /// Its main processes (for PostgreSQL the postmasters), in ascending order.
     pub pids: Vec<i32>,
     /// Where the main processes listen, as far as it can be read: `127.0.0.1:5432`, socket paths.
     pub listening: Vec<String>,
+    /// The container of each main process that runs in one, as its control group names it.
+    pub containers: BTreeMap<i32, String>,
+}
+
+impl Server {
+    /// Whether both are one file: a probe on either fires for all processes of both.
+    ///
+    /// An overlay shows a file of a lower layer with that file's inode, times and size, but with a device
+    /// of its own. A copy in the upper layer keeps the inode's number; the time of its change tells.
+    #[must_use]
+    pub fn is_same_file(&self, other: &Self) -> bool {
+        let inode = |server: &Self| (server.inode, server.bytes, server.written);
+        inode(self) == inode(other)
+            && (self.device == other.device
+                || (self.overlay || other.overlay)
+                    && (self.changed, &self.build_id) == (other.changed, &other.build_id))
+    }
+
+    /// Whether the file with these properties is this binary, as it was when it was found.
+    #[must_use]
+    pub fn is_unchanged(&self, file: &Metadata) -> bool {
+        let key = FileKey::of(file);
+        (key.device, key.inode, key.bytes, key.written)
+            == (self.device, self.inode, self.bytes, self.written)
+    }
 }
 
 /// A process that looks like a server but cannot be recorded.
@@ -105,7 +139,7 @@ pub fn scan(proc_root: &Path) -> Result<Scan, ServerError> {
 /// Scans again and again, and opens each binary once.
 #[derive(Debug)]
 pub struct Scanner {
-    root: PathBuf,
+    proc: Proc,
     known: HashMap<FileKey, Option<Identity>>,
 }
 
@@ -115,7 +149,20 @@ struct FileKey {
     device: u64,
     inode: u64,
     bytes: u64,
+    written: (i64, i64),
     changed: (i64, i64),
+}
+
+impl FileKey {
+    fn of(file: &Metadata) -> Self {
+        Self {
+            device: file.dev(),
+            inode: file.ino(),
+            bytes: file.size(),
+            written: (file.mtime(), file.mtime_nsec()),
+            changed: (file.ctime(), file.ctime_nsec()),
+        }
+    }
 }
 
 /// What its symbols say about a binary.
@@ -140,7 +187,7 @@ impl Scanner {
     #[must_use]
     pub fn new(proc_root: &Path) -> Self {
         Self {
-            root: proc_root.to_owned(),
+            proc: Proc::new(proc_root),
             known: HashMap::new(),
         }
     }
@@ -168,17 +215,17 @@ impl Scanner {
             }
         }
         scan.servers.sort_by(|a, b| a.pids.cmp(&b.pids));
-        scan.servers = self.without_layers(scan.servers);
+        scan.servers = united(scan.servers);
         Ok(scan)
     }
 
     fn pids(&self) -> Result<Vec<i32>, ServerError> {
         let fail = |source| ServerError::Proc {
-            path: self.root.clone(),
+            path: self.proc.root().to_owned(),
             source,
         };
         let mut pids = Vec::new();
-        for entry in fs::read_dir(&self.root).map_err(fail)? {
+        for entry in fs::read_dir(self.proc.root()).map_err(fail)? {
             let name = entry.map_err(fail)?.file_name();
             pids.extend(name.to_str().and_then(|name| name.parse::<i32>().ok()));
         }
@@ -186,19 +233,16 @@ impl Scanner {
         Ok(pids)
     }
 
-    fn exe(&self, pid: i32) -> PathBuf {
-        self.root.join(pid.to_string()).join("exe")
-    }
-
     /// The process, if its executable has a server's name.
     fn candidate(&self, pid: i32) -> Result<Option<(FileKey, Candidate)>, ServerError> {
-        let path = self.exe(pid);
+        let path = self.proc.exe(pid);
         let exe = match fs::read_link(&path) {
             Ok(exe) => exe,
             // Only its short name can tell whether a process of another user is a server.
             Err(source) if source.kind() == io::ErrorKind::PermissionDenied => {
                 let named = self
-                    .process(pid)
+                    .proc
+                    .stat(pid)
                     .is_some_and(|stat| NAMES.contains(&&*stat.comm));
                 return if named {
                     Err(ServerError::Proc { path, source })
@@ -221,13 +265,8 @@ impl Scanner {
             Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(ServerError::Proc { path, source }),
         };
-        let key = FileKey {
-            device: file.dev(),
-            inode: file.ino(),
-            bytes: file.size(),
-            changed: (file.mtime(), file.mtime_nsec()),
-        };
-        let parent = self.process(pid).map(|stat| stat.ppid);
+        let key = FileKey::of(&file);
+        let parent = self.proc.stat(pid).map(|stat| stat.ppid);
         Ok(Some((
             key,
             Candidate {
@@ -237,13 +276,6 @@ impl Scanner {
                 deleted,
             },
         )))
-    }
-
-    fn process(&self, pid: i32) -> Option<procfs::process::Stat> {
-        Process::new_with_root(self.root.join(pid.to_string()))
-            .ok()?
-            .stat()
-            .ok()
     }
 
     /// The server that a file is. `None` when all its processes have ended meanwhile.
@@ -260,7 +292,7 @@ impl Scanner {
         let Some(main) = mains.first() else {
             return Ok(None);
         };
-        let attach_path = self.exe(main.pid);
+        let attach_path = self.proc.exe(main.pid);
         let identity = match self.known.get(&key) {
             Some(identity) => identity.clone(),
             None => match identify(&attach_path) {
@@ -298,79 +330,38 @@ impl Scanner {
             device: key.device,
             inode: key.inode,
             bytes: key.bytes,
+            written: key.written,
+            changed: key.changed,
+            overlay: self.proc.is_overlay(main.pid),
             build_id,
-            listening: pids.iter().flat_map(|pid| self.listening(*pid)).collect(),
+            listening: pids
+                .iter()
+                .flat_map(|pid| self.proc.listening(*pid))
+                .collect(),
+            containers: pids
+                .iter()
+                .filter_map(|pid| Some((*pid, self.proc.container(*pid)?)))
+                .collect(),
             pids,
         }))
     }
+}
 
-    /// Unites servers that are one file seen through several overlay mounts: a probe on one of them
-    /// fires for all.
-    fn without_layers(&self, servers: Vec<Server>) -> Vec<Server> {
-        let mut united: Vec<Server> = Vec::with_capacity(servers.len());
-        for server in servers {
-            let same = united.iter_mut().find(|known| {
-                (known.inode, known.bytes, &known.build_id)
-                    == (server.inode, server.bytes, &server.build_id)
-                    && (self.is_overlay(known) || self.is_overlay(&server))
-            });
-            match same {
-                Some(known) => {
-                    known.pids.extend(server.pids);
-                    known.pids.sort_unstable();
-                    known.listening.extend(server.listening);
-                }
-                None => united.push(server),
+/// Unites servers that are one file seen through several mounts.
+fn united(servers: Vec<Server>) -> Vec<Server> {
+    let mut united: Vec<Server> = Vec::with_capacity(servers.len());
+    for server in servers {
+        match united.iter_mut().find(|known| known.is_same_file(&server)) {
+            Some(known) => {
+                known.pids.extend(server.pids);
+                known.pids.sort_unstable();
+                known.listening.extend(server.listening);
+                known.containers.extend(server.containers);
             }
+            None => united.push(server),
         }
-        united
     }
-
-    fn is_overlay(&self, server: &Server) -> bool {
-        let device = format!(
-            "{}:{}",
-            libc::major(server.device),
-            libc::minor(server.device)
-        );
-        let mounts = server.pids.first().and_then(|pid| {
-            Process::new_with_root(self.root.join(pid.to_string()))
-                .ok()?
-                .mountinfo()
-                .ok()
-        });
-        mounts.is_some_and(|mounts| {
-            mounts
-                .iter()
-                .any(|mount| mount.majmin == device && mount.fs_type == "overlay")
-        })
-    }
-
-    fn listening(&self, pid: i32) -> Vec<String> {
-        let Ok(process) = Process::new_with_root(self.root.join(pid.to_string())) else {
-            return Vec::new();
-        };
-        let sockets: HashSet<u64> = process
-            .fd()
-            .into_iter()
-            .flatten()
-            .filter_map(|fd| match fd.ok()?.target {
-                FDTarget::Socket(inode) => Some(inode),
-                _ => None,
-            })
-            .collect();
-        let tcp = process.tcp().into_iter().chain(process.tcp6()).flatten();
-        let ports = tcp
-            .filter(|entry| entry.state == TcpState::Listen && sockets.contains(&entry.inode))
-            .map(|entry| entry.local_address.to_string());
-        let paths = process
-            .unix()
-            .into_iter()
-            .flatten()
-            .filter(|entry| entry.state == UnixState::UNCONNECTED)
-            .filter(|entry| sockets.contains(&entry.inode))
-            .filter_map(|entry| Some(entry.path?.display().to_string()));
-        ports.chain(paths).collect()
-    }
+    united
 }
 
 /// The path without what the kernel appends to it, and whether it did.
@@ -388,129 +379,4 @@ fn identify(path: &Path) -> Result<Option<Identity>, ElfError> {
         version: version_of(&image, engine),
         build_id: image.build_id().map(ToOwned::to_owned),
     }))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::fs::symlink;
-
-    use super::*;
-    use crate::resolve::sample;
-
-    /// A proc file system with the processes `(pid, parent, executable)`.
-    fn proc_with(processes: &[(i32, i32, &Path)]) -> tempfile::TempDir {
-        let root = tempfile::tempdir().unwrap();
-        for (pid, parent, exe) in processes {
-            let dir = root.path().join(pid.to_string());
-            fs::create_dir(&dir).unwrap();
-            symlink(exe, dir.join("exe")).unwrap();
-            let zeros = " 0".repeat(47);
-            fs::write(
-                dir.join("stat"),
-                format!("{pid} (x) y) S {parent}{zeros}\n"),
-            )
-            .unwrap();
-        }
-        root
-    }
-
-    fn binary(dir: &Path, name: &str, symbols: &[&str]) -> PathBuf {
-        let path = dir.join(name);
-        let functions: Vec<_> = symbols.iter().map(|name| (*name, &[0xc3][..])).collect();
-        fs::write(&path, sample::elf(&functions)).unwrap();
-        path
-    }
-
-    const POSTGRES: [&str; 2] = ["PortalRun", "MyProcPort"];
-    const MARIADB: [&str; 1] = ["_Z16dispatch_command19enum_server_commandP3THDPcjb"];
-
-    #[test]
-    fn groups_by_file_and_finds_the_main_processes() {
-        let files = tempfile::tempdir().unwrap();
-        let postgres = binary(files.path(), "postgres", &POSTGRES);
-        let mariadb = binary(files.path(), "mariadbd", &MARIADB);
-        let shell = binary(files.path(), "sh", &POSTGRES);
-        let proc = proc_with(&[
-            (10, 1, &postgres),
-            (11, 10, &postgres),
-            (12, 10, &postgres),
-            (20, 1, &postgres),
-            (21, 20, &postgres),
-            (30, 5, &mariadb),
-            (40, 1, &shell),
-        ]);
-        fs::create_dir(proc.path().join("self")).unwrap();
-
-        let mut scanner = Scanner::new(proc.path());
-        let scan = scanner.scan().unwrap();
-        let found: Vec<_> = scan
-            .servers
-            .iter()
-            .map(|server| (server.engine, server.pids.clone()))
-            .collect();
-        assert_eq!(
-            found,
-            [
-                (Engine::Postgres, vec![10, 20]),
-                (Engine::MariaDb, vec![30])
-            ]
-        );
-        assert!(scan.skipped.is_empty(), "{:?}", scan.skipped);
-        let first = &scan.servers[0];
-        assert_eq!(first.exe, postgres);
-        assert_eq!(first.attach_path, proc.path().join("10/exe"));
-        assert_eq!(first.inode, fs::metadata(&postgres).unwrap().ino());
-        assert!(!first.deleted);
-
-        fs::remove_dir_all(proc.path().join("30")).unwrap();
-        assert_eq!(scanner.scan().unwrap().servers.len(), 1);
-    }
-
-    #[test]
-    fn a_removed_binary_is_found_by_its_name() {
-        let files = tempfile::tempdir().unwrap();
-        let removed = binary(files.path(), "postgres (deleted)", &POSTGRES);
-        let scan = scan(proc_with(&[(7, 1, &removed)]).path()).unwrap();
-        assert_eq!(scan.servers[0].exe, files.path().join("postgres"));
-        assert!(scan.servers[0].deleted);
-    }
-
-    #[test]
-    fn what_is_no_server_is_reported_and_does_not_hide_others() {
-        let files = tempfile::tempdir().unwrap();
-        let other = binary(files.path(), "mysqld", &["main"]);
-        let script = files.path().join("postgres");
-        fs::write(&script, "#!/bin/sh\n").unwrap();
-        let mariadb = binary(files.path(), "mariadbd", &MARIADB);
-        let gone = files.path().join("postmaster");
-        let proc = proc_with(&[
-            (5, 1, &other),
-            (6, 1, &script),
-            (7, 1, &mariadb),
-            (8, 1, &gone),
-        ]);
-        let mut scan = scan(proc.path()).unwrap();
-        assert_eq!(scan.servers.len(), 1);
-        scan.skipped.sort_by_key(|skipped| skipped.pid);
-        let why: Vec<_> = scan
-            .skipped
-            .iter()
-            .map(|skipped| (skipped.pid, &skipped.why))
-            .collect();
-        assert!(
-            matches!(
-                why[..],
-                [
-                    (5, ServerError::NotAServer { .. }),
-                    (6, ServerError::Executable { .. })
-                ]
-            ),
-            "{why:?}"
-        );
-    }
-
-    #[test]
-    fn no_proc_is_an_error() {
-        assert!(scan(Path::new("/nonexistent/proc")).is_err());
-    }
 }
