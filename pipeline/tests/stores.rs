@@ -13,7 +13,9 @@ use std::{
 use sqltrail::{
     compact,
     flow::{Batch, Event, Kind},
-    store::{Options, Store, catalog::Catalog, reader::Reader},
+    store::{
+        Options, Store, catalog::Catalog, error::StoreError, files::FolderLock, reader::Reader,
+    },
     verify,
 };
 
@@ -103,5 +105,57 @@ fn every_version_is_opened_and_gone_on_with() {
         assert_eq!(files.len(), 2, "two days");
         assert_eq!(verify::run(&dir).unwrap(), [], "{}", made.display());
         assert_eq!(rows(&dir), (kinds, last + 1));
+    }
+}
+
+fn text(dir: &Path, sql: &str) -> String {
+    let reader = Reader::open(dir).unwrap();
+    reader
+        .connection()
+        .query_row(sql, [], |row| row.get(0))
+        .unwrap()
+}
+
+const VERSION: &str = "SELECT value FROM meta WHERE key = 'schema_version'";
+
+/// DDL of all that is not a segment's.
+const SHARED: &str = "SELECT group_concat(sql, char(10)) FROM
+    (SELECT sql FROM sqlite_schema WHERE name NOT GLOB '*_[0-9]*' AND name <> 'events' ORDER BY name)";
+
+#[test]
+fn every_version_is_read_as_it_is_and_upgraded_by_who_has_the_folder() {
+    let new = tempfile::tempdir().unwrap();
+    drop(Store::open(new.path(), Options::default(), NOW_US).unwrap());
+    for made in stores() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("trail");
+        copy(&made, &dir);
+        let before = text(&dir, VERSION);
+        assert_eq!(verify::run(&dir).unwrap(), [], "{}", made.display());
+        assert_eq!(
+            text(&dir, VERSION),
+            before,
+            "who only reads changes nothing"
+        );
+
+        let is_old = before != text(new.path(), VERSION);
+        let held = FolderLock::take(&dir).unwrap();
+        match Catalog::open(&dir) {
+            Ok(_) => assert!(!is_old, "{}", made.display()),
+            Err(StoreError::Older { .. }) => assert!(is_old, "{}", made.display()),
+            Err(error) => panic!("{error}"),
+        }
+        assert_eq!(text(&dir, VERSION), before, "somebody records into it");
+        drop(held);
+
+        drop(Catalog::open(&dir).unwrap());
+        assert_eq!(text(&dir, VERSION), text(new.path(), VERSION));
+        drop(Store::open(&dir, Options::default(), NOW_US).unwrap());
+        assert_eq!(
+            text(&dir, SHARED),
+            text(new.path(), SHARED),
+            "{}",
+            made.display()
+        );
     }
 }

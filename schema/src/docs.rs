@@ -73,7 +73,7 @@ pub fn markdown() -> String {
 This is version {VERSION} of the layout. Read the view `events`; the tables below it may change with the version.
 
 - `events_<n>`: the rows of segment `n`. `segments` lists the segments, `archive_files` the Parquet files made of them.
-- `sessions`, `commands`: facts that many rows share, by number.
+- `sessions`, `commands`: facts that many rows share, by number; sessions are those of the segments that SQLite has.
 - `templates_<n>`: shapes of statements. `format` is the statement with `%` doubled and `%s` for each literal, so that
   `printf(format, literal_1, ...)` is the exact text: up to {LITERAL_FIELDS} literals have a field each, up to
   {LITERALS_MAX} are a JSON list in `literals`. A text with more of them, an empty text, one that is not UTF-8, and any
@@ -81,6 +81,10 @@ This is version {VERSION} of the layout. Read the view `events`; the tables belo
 - `objects_<n>`: lists of touched tables, as long as the segment's dictionary takes them.
 - `statements`: each `fingerprint` with its normalised template, when it was first and last seen, and how often.
 - `ring`: up to which position of the kernel's ring the rows account for what was recorded.
+- `tombstones`: each segment that retention has removed, with its `seq`, times, rows, the reason and by whom;
+  `purged_files` has its files with their hashes.
+- `holds`: times whose rows are not removed, and who wanted that.
+- `notices`: what happened beside the recorder and waits to be a `lifecycle` row.
 - `runs`, `threads`, `drops`, `targets`, `running`: what a recorder needs to go on where another ended.
 - `meta`: `schema_version` and who created the file, when.
 

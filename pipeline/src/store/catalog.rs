@@ -55,6 +55,8 @@ pub enum SegmentState {
     Archived,
     /// SQLite holds its rows no more.
     Dropped,
+    /// Nothing holds its rows any more; a tombstone says so.
+    Purged,
 }
 
 impl SegmentState {
@@ -66,16 +68,27 @@ impl SegmentState {
             Self::Sealed => "sealed",
             Self::Archived => "archived",
             Self::Dropped => "dropped",
+            Self::Purged => "purged",
         }
     }
 
     /// The state behind a stored word; the table allows no other word.
-    fn of(word: &str) -> Self {
+    pub(super) fn of(word: &str) -> Self {
         match word {
             "open" => Self::Open,
             "sealed" => Self::Sealed,
             "archived" => Self::Archived,
-            _ => Self::Dropped,
+            "dropped" => Self::Dropped,
+            _ => Self::Purged,
+        }
+    }
+
+    /// Whether SQLite has its rows.
+    #[must_use]
+    pub fn is_hot(self) -> bool {
+        match self {
+            Self::Open | Self::Sealed | Self::Archived => true,
+            Self::Dropped | Self::Purged => false,
         }
     }
 }
@@ -111,18 +124,26 @@ pub struct Checkpoint {
 /// A connection for upkeep.
 #[derive(Debug)]
 pub struct Catalog {
-    connection: Connection,
-    path: PathBuf,
+    pub(super) connection: Connection,
+    pub(super) path: PathBuf,
 }
 
 impl Catalog {
-    /// Opens the trail in `dir`, which must exist.
+    /// Opens the trail in `dir`, which must exist. One of an older version is upgraded, unless somebody
+    /// records into it.
     ///
     /// # Errors
     /// [`StoreError::Missing`] where there is none; else as a recorder's own opening.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
         let path = files::database(dir);
-        let connection = open::open_writer(&path, Sync::Full)?;
+        let connection = match open::open_writer(&path, Sync::Full) {
+            Err(older @ StoreError::Older { .. }) => match files::FolderLock::take(dir) {
+                Ok(_held) => open::create_or_open(&path, Sync::Full, super::BUSY_TIMEOUT, 0)?,
+                Err(StoreError::InUse { .. }) => return Err(older),
+                Err(error) => return Err(error),
+            },
+            opened => opened?,
+        };
         Ok(Self { connection, path })
     }
 

@@ -94,6 +94,16 @@ pub enum StoreError {
         /// Ours.
         known: i64,
     },
+    /// An older sqltrail made the file, and nobody has upgraded it.
+    #[error("{} has schema version {found}, and is not yet upgraded to {known}", path.display())]
+    Older {
+        /// The database.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
     /// A segment's dictionary is not as we store it.
     #[error("the templates of segment {segment_id} in {} are damaged", path.display())]
     Templates {
@@ -164,6 +174,9 @@ impl StoreError {
             }
             Self::NotATrail { .. } => Some("choose another folder with --dir"),
             Self::Newer { .. } => Some("use the newer sqltrail"),
+            Self::Older { .. } => {
+                Some("an older sqltrail records into it: start `sqltrail record` of this version")
+            }
             Self::Sequence { .. }
             | Self::SegmentState { .. }
             | Self::TooLarge { .. }
@@ -190,6 +203,7 @@ impl StoreError {
             | Self::Templates { .. }
             | Self::NotATrail { .. }
             | Self::Newer { .. }
+            | Self::Older { .. }
             | Self::Sequence { .. }
             | Self::SegmentState { .. }
             | Self::TooLarge { .. } => false,

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension as _};
 
+use super::catalog::SegmentState;
 use super::error::{StoreError, sqlite};
 use super::files;
 use crate::health::{Snapshot, Trail};
@@ -57,7 +58,7 @@ fn counts(connection: &Connection) -> rusqlite::Result<Trail> {
     let mut found = segments.query([])?;
     while let Some(row) = found.next()? {
         let state: String = row.get(0)?;
-        if state != "dropped" {
+        if SegmentState::of(&state).is_hot() {
             trail.rows += row.get::<_, i64>(2)?;
         }
         trail.segments.insert(state, row.get(1)?);

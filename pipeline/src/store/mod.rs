@@ -409,6 +409,7 @@ impl Store {
             self.dictionaries.templates =
                 Dictionary::new(self.options.dictionary, resume::FIRST_TEMPLATE);
             self.dictionaries.objects = Objects::new(self.options.objects);
+            self.dictionaries.sessions.begin_segment();
         }
         self.segment = segment;
     }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior};
 use schema::sqlite::{
-    APPLICATION_ID, PAGE_SIZE, SHARED_TABLES, STANDING_TABLES, VERSION, create_events_view,
-    create_sessions,
+    APPLICATION_ID, PAGE_SIZE, RETENTION_TABLES, SEGMENTS, SHARED_TABLES, STANDING_TABLES, VERSION,
+    create_events_view, create_sessions, upgrade_from,
 };
 
 use super::error::{StoreError, sqlite};
@@ -45,7 +45,10 @@ pub(crate) fn create_or_open(
         Content::Nothing => {
             initialise(&mut connection, now_us).map_err(sqlite(path, "create the tables"))?;
         }
-        Content::Trail => check_version(&connection, path)?,
+        Content::Trail => {
+            let found = version(&connection, path)?;
+            upgrade(&mut connection, found).map_err(sqlite(path, "upgrade the tables"))?;
+        }
         Content::Other => {
             return Err(StoreError::NotATrail {
                 path: path.to_owned(),
@@ -59,14 +62,23 @@ pub(crate) fn create_or_open(
     Ok(connection)
 }
 
-/// Opens an existing trail for writing, for another connection beside the recorder's.
+/// Opens an existing trail for writing, for another connection beside the recorder's. It must be of our
+/// version: only the holder of the folder may upgrade it.
 pub(crate) fn open_writer(path: &Path, sync: Sync) -> Result<Connection, StoreError> {
     let connection = open_existing(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let found = version(&connection, path)?;
+    if found < VERSION {
+        return Err(StoreError::Older {
+            path: path.to_owned(),
+            found,
+            known: VERSION,
+        });
+    }
     set_up_writer(&connection, sync).map_err(sqlite(path, "set up the connection"))?;
     Ok(connection)
 }
 
-/// Opens an existing trail for reading.
+/// Opens an existing trail for reading; also one of an older version.
 pub(crate) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     open_existing(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
 }
@@ -91,7 +103,7 @@ fn open_existing(path: &Path, access: OpenFlags) -> Result<Connection, StoreErro
         Content::Nothing => Err(StoreError::Missing {
             path: path.to_owned(),
         }),
-        Content::Trail => check_version(&connection, path).map(|()| connection),
+        Content::Trail => version(&connection, path).map(|_| connection),
         Content::Other => Err(StoreError::NotATrail {
             path: path.to_owned(),
         }),
@@ -122,8 +134,9 @@ fn content(connection: &Connection) -> rusqlite::Result<Content> {
     })
 }
 
-fn check_version(connection: &Connection, path: &Path) -> Result<(), StoreError> {
-    let found = connection
+/// The version of a trail, which is ours or older.
+fn version(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
+    let found: Option<i64> = connection
         .query_row(
             "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'schema_version'",
             [],
@@ -137,11 +150,26 @@ fn check_version(connection: &Connection, path: &Path) -> Result<(), StoreError>
             found,
             known: VERSION,
         }),
-        Some(1..) => Ok(()),
+        Some(found @ 1..) => Ok(found),
         _ => Err(StoreError::NotATrail {
             path: path.to_owned(),
         }),
     }
+}
+
+/// Makes a trail of version `found` one of ours; one of ours is left alone.
+fn upgrade(connection: &mut Connection, found: i64) -> rusqlite::Result<()> {
+    let steps: String = (found..VERSION).filter_map(upgrade_from).collect();
+    if steps.is_empty() {
+        return Ok(());
+    }
+    let transaction = Transaction::new(connection, TransactionBehavior::Immediate)?;
+    transaction.execute_batch(&steps)?;
+    transaction.execute(
+        "UPDATE meta SET value = ?1 WHERE key = 'schema_version'",
+        [VERSION.to_string()],
+    )?;
+    transaction.commit()
 }
 
 /// The page size holds only when it is set before the first page is written, and WAL keeps it.
@@ -150,7 +178,9 @@ fn initialise(connection: &mut Connection, now_us: i64) -> rusqlite::Result<()> 
     connection.pragma_update(None, "journal_mode", "WAL")?;
     let transaction = Transaction::new(connection, TransactionBehavior::Immediate)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-    transaction.execute_batch(SHARED_TABLES)?;
+    for tables in [SHARED_TABLES, SEGMENTS, RETENTION_TABLES] {
+        transaction.execute_batch(tables)?;
+    }
     transaction.execute_batch(&create_sessions())?;
     transaction.execute_batch(&create_events_view(&[]))?;
     transaction.execute(

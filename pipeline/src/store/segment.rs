@@ -82,7 +82,9 @@ impl Segment {
             |row| row.get(0),
         )?;
         connection.execute(
-            "INSERT INTO segments(segment_id, state, opened_at) VALUES (?1, 'open', ?2)",
+            "INSERT INTO segments(segment_id, state, opened_at, first_session)
+             VALUES (?1, 'open', ?2, (SELECT max((SELECT coalesce(max(session_key), 0) + 1 FROM sessions),
+                                                 (SELECT coalesce(max(first_session), 1) FROM segments))))",
             params![id, now_us],
         )?;
         connection.execute_batch(&create_segment(id))?;
@@ -161,11 +163,11 @@ impl Segment {
     }
 }
 
-/// Makes `events` the union of all segments that are not dropped.
-fn unite(connection: &Connection) -> rusqlite::Result<()> {
+/// Makes `events` the union of all segments that SQLite has.
+pub(crate) fn unite(connection: &Connection) -> rusqlite::Result<()> {
     let segments = connection
         .prepare_cached(
-            "SELECT segment_id FROM segments WHERE state <> 'dropped' ORDER BY segment_id",
+            "SELECT segment_id FROM segments WHERE state NOT IN ('dropped', 'purged') ORDER BY segment_id",
         )?
         .query_map([], |row| row.get(0))?
         .collect::<rusqlite::Result<Vec<i64>>>()?;

@@ -2,7 +2,8 @@
 //!
 //! Takes a session or a word, gives its number and stores it when it is new. What is held in memory is
 //! bounded: a session that fell out of it is stored again under a new number, which costs a row and
-//! changes no answer.
+//! changes no answer. So is each that goes on in a new segment: the rows of a segment refer to none below
+//! its first, and what is below that of every segment can go.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -29,19 +30,26 @@ pub(crate) struct Sessions {
 }
 
 impl Sessions {
+    /// Those of the open segment.
     pub(crate) fn read(connection: &Connection) -> rusqlite::Result<Self> {
-        let last_key = connection.query_row(
-            "SELECT coalesce(max(session_key), 0) FROM sessions",
+        let first_key: i64 = connection.query_row(
+            "SELECT coalesce(max(first_session), 1) FROM segments",
             [],
+            |row| row.get(0),
+        )?;
+        let last_key = connection.query_row(
+            "SELECT max(coalesce(max(session_key), 0), ?1 - 1) FROM sessions",
+            [first_key],
             |row| row.get(0),
         )?;
         let names: Vec<&str> = SESSION_FIELDS.iter().map(|(name, _)| *name).collect();
         let mut statement = connection.prepare(&format!(
-            "SELECT session_key, {} FROM sessions ORDER BY session_key DESC LIMIT {SESSIONS_READ_MAX}",
+            "SELECT session_key, {} FROM sessions WHERE session_key >= ?1
+             ORDER BY session_key DESC LIMIT {SESSIONS_READ_MAX}",
             names.join(", ")
         ))?;
         let by_content = statement
-            .query_map([], session)?
+            .query_map([first_key], session)?
             .collect::<rusqlite::Result<_>>()?;
         Ok(Self {
             by_content,
@@ -89,6 +97,12 @@ impl Sessions {
         self.last_key = key;
         self.by_content.insert(Arc::clone(session), key);
         Ok(key)
+    }
+
+    /// A new segment begins, which refers to none of those before.
+    pub(crate) fn begin_segment(&mut self) {
+        self.by_content.clear();
+        self.by_address.clear();
     }
 
     /// Where to go back to when the transaction fails.

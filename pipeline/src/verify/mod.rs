@@ -66,10 +66,10 @@ pub fn run(dir: &Path) -> Result<Vec<Violation>, VerifyError> {
             .filter(|file| file.segment_id == entry.segment_id)
             .collect();
         found.extend(invariant::retained(entry, &own));
-        let parts = if entry.state == SegmentState::Dropped {
-            None
-        } else {
+        let parts = if entry.state.is_hot() {
             segment::check(connection, path, entry, &mut found)?
+        } else {
+            None
         };
         for file in &own {
             let part = parts

@@ -29,16 +29,19 @@
 //! each row there, 2 to 3 us a row; over one segment it does not.
 //!
 //! Each segment has a view `rows_<n>`; `events` unites those of the segments that are not yet dropped.
+//! A segment has sessions of its own, although they share a table: what it refers to can go with it.
 
 mod field;
+mod upgrade;
 
 use std::fmt::Write as _;
 
 pub use self::field::Field;
+pub use self::upgrade::upgrade_from;
 use crate::columns::COLUMNS;
 
 /// Version of this layout; a newer one is not opened, nor written to.
-pub const VERSION: i64 = 1;
+pub const VERSION: i64 = 2;
 
 /// `application_id` in the header of the file ("sqtr"), by which `file` and we know a trail.
 pub const APPLICATION_ID: i32 = 0x7371_7472;
@@ -94,17 +97,40 @@ CREATE TABLE commands(command_id INTEGER PRIMARY KEY, command TEXT NOT NULL) STR
 CREATE TABLE statements(
   fingerprint TEXT PRIMARY KEY, db_query_template TEXT NOT NULL, class TEXT, db_operation_name TEXT,
   first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL, count INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE segments(
-  segment_id INTEGER PRIMARY KEY,
-  state TEXT NOT NULL CHECK (state IN ('open', 'sealed', 'archived', 'dropped')),
-  first_seq INTEGER, last_seq INTEGER, first_time INTEGER, last_time INTEGER,
-  rows INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0,
-  opened_at INTEGER NOT NULL, sealed_at INTEGER, archived_at INTEGER, dropped_at INTEGER) STRICT;
 CREATE TABLE archive_files(
   path TEXT PRIMARY KEY, segment_id INTEGER NOT NULL, date TEXT NOT NULL,
   rows INTEGER NOT NULL, bytes INTEGER NOT NULL,
   first_seq INTEGER NOT NULL, last_seq INTEGER NOT NULL,
   first_time INTEGER NOT NULL, last_time INTEGER NOT NULL, sha256 TEXT NOT NULL) STRICT;
+";
+
+/// The list of segments. No row of a segment refers to a session below its `first_session`.
+pub const SEGMENTS: &str = "
+CREATE TABLE segments(
+  segment_id INTEGER PRIMARY KEY,
+  state TEXT NOT NULL CHECK (state IN ('open', 'sealed', 'archived', 'dropped', 'purged')),
+  first_seq INTEGER, last_seq INTEGER, first_time INTEGER, last_time INTEGER,
+  rows INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0,
+  opened_at INTEGER NOT NULL, sealed_at INTEGER, archived_at INTEGER, dropped_at INTEGER, purged_at INTEGER,
+  first_session INTEGER NOT NULL DEFAULT 1) STRICT;
+";
+
+/// Tables by which rows go: what is gone, what must not go, and what of that is not yet a row of the trail.
+/// A tombstone without `removed_at` has files that may still be there.
+pub const RETENTION_TABLES: &str = "
+CREATE TABLE tombstones(
+  segment_id INTEGER PRIMARY KEY, first_seq INTEGER NOT NULL, last_seq INTEGER NOT NULL, rows INTEGER NOT NULL,
+  first_time INTEGER NOT NULL, last_time INTEGER NOT NULL,
+  reason TEXT NOT NULL, purged_by TEXT NOT NULL, purged_at INTEGER NOT NULL, removed_at INTEGER) STRICT;
+CREATE TABLE purged_files(
+  path TEXT PRIMARY KEY, segment_id INTEGER NOT NULL, rows INTEGER NOT NULL, bytes INTEGER NOT NULL,
+  sha256 TEXT NOT NULL) STRICT;
+CREATE TABLE holds(
+  hold_id INTEGER PRIMARY KEY, from_time INTEGER NOT NULL, to_time INTEGER NOT NULL,
+  reason TEXT NOT NULL, placed_by TEXT NOT NULL, placed_at INTEGER NOT NULL,
+  release_reason TEXT, released_by TEXT, released_at INTEGER) STRICT;
+CREATE TABLE notices(
+  notice_id INTEGER PRIMARY KEY, time INTEGER NOT NULL, command TEXT NOT NULL, detail TEXT NOT NULL) STRICT;
 ";
 
 /// Tables by which a recorder goes on where another ended. None of them says anything to a reader of the
@@ -214,6 +240,14 @@ pub fn insert_event(n: i64) -> String {
         "INSERT INTO events_{n}({}) VALUES({})",
         names.join(", "),
         marks.join(", ")
+    )
+}
+
+/// Text of the DDL that drops the tables and the view of segment `n`; `events` must not have it any more.
+#[must_use]
+pub fn drop_segment(n: i64) -> String {
+    format!(
+        "DROP VIEW rows_{n};\nDROP TABLE events_{n};\nDROP TABLE templates_{n};\nDROP TABLE objects_{n};\n"
     )
 }
 

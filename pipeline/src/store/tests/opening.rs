@@ -49,7 +49,7 @@ fn file_is_set_up() {
             dir.path(),
             "SELECT value FROM meta WHERE key = 'schema_version'"
         ),
-        ["1"]
+        ["2"]
     );
 }
 
@@ -134,7 +134,7 @@ fn newer_version_is_refused_and_left_alone() {
     Connection::open(&path)
         .unwrap()
         .execute(
-            "UPDATE meta SET value = '2' WHERE key = 'schema_version'",
+            "UPDATE meta SET value = '3' WHERE key = 'schema_version'",
             [],
         )
         .unwrap();
@@ -144,8 +144,8 @@ fn newer_version_is_refused_and_left_alone() {
             matches!(
                 error,
                 StoreError::Newer {
-                    found: 2,
-                    known: 1,
+                    found: 3,
+                    known: 2,
                     ..
                 }
             ),
