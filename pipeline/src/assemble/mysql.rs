@@ -52,10 +52,13 @@ impl Rows {
 
     /// Whether an end from within is the command's own. A prepared statement reports its end one call
     /// below the command; whatever a stored program inside it runs reports from deeper in the stack.
-    /// `EXECUTE` in a text is followed by the command's own report, but for `EXECUTE name` at its end.
+    /// `EXECUTE` in a text is followed by the command's own report, but for `EXECUTE name` at its end
+    /// that goes well.
     fn counts(&mut self, thread: &Thread, end: &End) -> bool {
         let message = thread.message.as_ref();
-        if command::has_pieces(end.source) && !message.is_some_and(Message::ends_with_execute) {
+        let failed = end.outcome == outcome::ERROR;
+        let is_last = || message.is_some_and(Message::ends_with_execute);
+        if command::has_pieces(end.source) && (failed || !is_last()) {
             return false;
         }
         let nearest = self

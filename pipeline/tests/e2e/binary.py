@@ -64,9 +64,9 @@ def string(data: bytes, kind: int = STRING) -> Value:
 class Prepared:
     """A statement that the server has prepared."""
 
-    def __init__(self, connection: pymysql.Connection, text: str) -> None:
+    def __init__(self, connection: pymysql.Connection, text: str | bytes) -> None:
         self.connection = connection
-        self.send(PREPARE, text.encode())
+        self.send(PREPARE, text if isinstance(text, bytes) else text.encode())
         head = connection._read_packet().get_all_data()
         self.id, columns, self.count = struct.unpack_from("<IHH", head, 1)
         for described in (self.count, columns):

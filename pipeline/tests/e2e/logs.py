@@ -24,8 +24,13 @@ GENERAL_ENTRY = re.compile(
 # Columns of a csvlog line, at least: those of PostgreSQL 12.
 CSVLOG_COLUMNS = 23
 
-# Packet ends that MariaDB drops from a text before it logs it (white space, NUL and `;`).
-MARIADB_LEADING = b" \t\n\v\f\r\0"
+# What the server writes when it opens the log anew.
+GENERAL_HEAD = re.compile(
+    rb"\n?^\S+, Version: .*started with:\nTcp port: .*\nTime\t\t    Id Command\tArgument$", re.MULTILINE
+)
+
+# Packet ends that MariaDB drops from a text before it logs it (white space and `;`).
+MARIADB_LEADING = b" \t\n\v\f\r"
 MARIADB_TRAILING = MARIADB_LEADING + b";"
 
 
@@ -113,7 +118,7 @@ def audited_sessions(folder: pathlib.Path) -> dict[str, list[tuple[Message, list
 
 def mariadb_sessions(log: pathlib.Path) -> dict[str, list[Message]]:
     """Entries of each connection, in order, from a general log."""
-    text = log.read_bytes()
+    text = GENERAL_HEAD.sub(b"", log.read_bytes())
     entries = list(GENERAL_ENTRY.finditer(text))
     ends = [*(entry.start() for entry in entries[1:]), len(text)]
     sessions: dict[str, list[Message]] = {}

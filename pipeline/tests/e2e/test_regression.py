@@ -4,7 +4,6 @@ import collections
 import json
 import os
 import pathlib
-import re
 import subprocess
 
 import pytest
@@ -72,14 +71,6 @@ def run(server, name: str, folder: pathlib.Path) -> None:
     assert done.returncode in (0, 2, 3), name
 
 
-def same_text(recorded: bytes, logged: bytes) -> bool:
-    """Whether both are one text, but for what is masked in the trail."""
-    if recorded == logged:
-        return True
-    parts = recorded.split(b"***")
-    return len(parts) > 1 and re.fullmatch(b".*?".join(map(re.escape, parts)), logged, re.DOTALL) is not None
-
-
 @pytest.fixture(scope="module")
 def recorded(server, scratch) -> dict[str, list[list[trail.Row]]]:
     """The whole suite, run once: the messages of each session, as the trail has them."""
@@ -114,7 +105,7 @@ def test_suite_equals_csvlog(server, recorded):
         for place, (group, message) in enumerate(zip(got, messages, strict=False)):
             compared += 1
             text, code = trail.joined(group), group[-1].status_code
-            if not same_text(text, message.text) or code != message.code:
+            if not trail.same_text(text, message.text) or code != message.code:
                 wrong.append(f"{session}/{place}: {text[:300]} {code}, logged {message.text[:300]} {message.code}")
                 break
         if len(got) != len(messages):

@@ -248,6 +248,24 @@ fn execute_of_what_executes_has_the_nearest_outcome() {
 }
 
 #[test]
+fn execute_that_fails_is_one_row() {
+    let (number, state) = NO_TABLE;
+    let mut script = Script::mariadb(7);
+    script
+        .query("select 1; execute s")
+        .ends(0, 8)
+        .within_fails(5248, number, state)
+        .errors(number, state)
+        .query("execute s")
+        .within_fails(5248, number, state);
+    script.gives(&[
+        "1 COM_QUERY ok 'select 1; ' sent=1",
+        "2<1 COM_QUERY error 'execute s' code=1146",
+        "3 COM_QUERY error 'execute s' code=1146",
+    ]);
+}
+
+#[test]
 fn an_end_from_within_counts_when_no_other_comes() {
     let within = |stack: u32| {
         let mut script = Script::mariadb(7);

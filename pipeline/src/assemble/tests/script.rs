@@ -311,6 +311,16 @@ impl Script {
         })
     }
 
+    /// MariaDB: something within the command failed, `stack` bytes away from it.
+    pub(super) fn within_fails(&mut self, stack: u32, number: u32, state: [u8; 8]) -> &mut Self {
+        self.end("it failed", |end| {
+            end.header.flags = flag::NESTED;
+            (end.outcome, end.code, end.sqlstate) = (outcome::ERROR, number, state);
+            (end.piece_address, end.piece_len) = (0x6600, 8);
+            end.tag = stack;
+        })
+    }
+
     /// MariaDB: the command sent an error.
     pub(super) fn errors(&mut self, number: u32, state: [u8; 8]) -> &mut Self {
         self.end("it failed", |end| {
