@@ -4,17 +4,56 @@
 //! process when it gets there, `SQLTRAIL_CRASH_AT=name:3` the third time.
 
 #[cfg(debug_assertions)]
-use std::sync::{
-    OnceLock,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    cell::RefCell,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// Environment variable that names the place.
 pub const VARIABLE: &str = "SQLTRAIL_CRASH_AT";
 
-/// Ends the process here as `kill -9` would, if a test asks for it.
+#[cfg(debug_assertions)]
+thread_local! {
+    /// Where this thread is to leave what it does, and the how-manieth time.
+    static LEAVE: RefCell<Option<(&'static str, u64)>> = const { RefCell::new(None) };
+}
+
+/// What is thrown there.
+#[cfg(debug_assertions)]
+struct Left;
+
+/// Runs `body` and leaves it at the place `name`, the `time`th time, with all that follows undone; says whether
+/// it got there.
+#[cfg(debug_assertions)]
+pub fn leave_at(name: &'static str, time: u64, body: impl FnOnce()) -> bool {
+    LEAVE.set(Some((name, time)));
+    let ended = catch_unwind(AssertUnwindSafe(body));
+    LEAVE.set(None);
+    match ended {
+        Ok(()) => false,
+        Err(thrown) if thrown.is::<Left>() => true,
+        Err(thrown) => resume_unwind(thrown),
+    }
+}
+
+/// Ends the process here as `kill -9` would, or what this thread does, if a test asks for it.
 #[cfg(debug_assertions)]
 pub fn point(name: &str) {
+    let leave = LEAVE.with_borrow_mut(|leave| match leave {
+        Some((wanted, left)) if *wanted == name => {
+            *left -= 1;
+            *left == 0
+        }
+        _ => false,
+    });
+    if leave {
+        LEAVE.set(None);
+        resume_unwind(Box::new(Left));
+    }
     static WANTED: OnceLock<Option<(String, AtomicU64)>> = OnceLock::new();
     let wanted = WANTED.get_or_init(|| {
         let text = std::env::var(VARIABLE).ok()?;
@@ -29,6 +68,13 @@ pub fn point(name: &str) {
     }
 }
 
-/// Ends the process here as `kill -9` would, if a test asks for it.
+/// Does nothing in a release build.
 #[cfg(not(debug_assertions))]
 pub fn point(_name: &str) {}
+
+/// Runs `body` to its end in a release build.
+#[cfg(not(debug_assertions))]
+pub fn leave_at(_name: &'static str, _time: u64, body: impl FnOnce()) -> bool {
+    body();
+    false
+}

@@ -9,6 +9,7 @@ pub mod secrets;
 pub mod dedup;
 pub mod store;
 pub mod compact;
+pub mod retain;
 pub mod verify;
 pub mod query;
 pub mod output;

@@ -2,7 +2,6 @@
 
 use std::{path::Path, process::ExitCode};
 
-use chrono::{DateTime, SecondsFormat};
 use rusqlite::types::Value;
 
 use crate::{
@@ -10,7 +9,7 @@ use crate::{
     health::{Snapshot, Spread, Trail},
     output::{Format, Output},
     store::{files::lock_holder, health, reader::Reader, standing::last_heard},
-    time::now_us,
+    time::{now_us, shown},
 };
 
 /// How long a recorder may say nothing, microseconds: it stores at least every ten seconds that it lives.
@@ -68,7 +67,7 @@ pub fn run(args: &Args, dir: &Path) -> anyhow::Result<ExitCode> {
     let mut facts = Facts::default();
     facts.text("state", state.as_str());
     if let Some(heard_us) = heard_us {
-        facts.text("last_stored", &moment(heard_us));
+        facts.text("last_stored", &shown(heard_us));
         facts.number(
             "last_stored_ago",
             now_us.saturating_sub(heard_us) / 1_000_000,
@@ -117,10 +116,10 @@ impl Facts {
     fn recorder(&mut self, now: &Snapshot) {
         self.text("version", &now.version);
         self.number("pid", now.pid.into(), "");
-        self.text("started", &moment(now.started_us));
+        self.text("started", &shown(now.started_us));
         for server in &now.servers {
-            let shown = [&server.system, &server.version, &server.exe].map(String::as_str);
-            self.text("server", &shown.join(" "));
+            let server = [&server.system, &server.version, &server.exe].map(String::as_str);
+            self.text("server", &server.join(" "));
         }
         for (kind, count) in &now.rows {
             self.count(&format!("events_{kind}"), *count, "rows");
@@ -140,7 +139,7 @@ impl Facts {
         self.count("errors", now.errors, "");
         if let Some(error) = &now.last_error {
             self.text("last_error", &error.message);
-            self.text("last_error_time", &moment(error.at_us));
+            self.text("last_error_time", &shown(error.at_us));
         }
     }
 
@@ -163,13 +162,6 @@ impl Facts {
         self.number("archive_rows", trail.archive_rows, "rows");
         self.number("archive_size", trail.archive_bytes, "bytes");
     }
-}
-
-fn moment(us: i64) -> String {
-    DateTime::from_timestamp_micros(us).map_or_else(
-        || us.to_string(),
-        |time| time.to_rfc3339_opts(SecondsFormat::Micros, true),
-    )
 }
 
 #[cfg(test)]

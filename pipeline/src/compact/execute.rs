@@ -27,7 +27,7 @@ const FILE_MODE: u32 = 0o600;
 const UNFINISHED: &str = ".parquet.tmp";
 
 /// Keeps a second compaction out of the archive, until it is dropped.
-pub(super) fn lock(dir: &Path) -> Result<FolderLock, CompactError> {
+pub(crate) fn lock(dir: &Path) -> Result<FolderLock, CompactError> {
     create_folder(&dir.join(ARCHIVE))?;
     FolderLock::take_file(dir.join("compact.lock")).map_err(|error| match error {
         StoreError::InUse { path } => CompactError::Busy { path },
@@ -149,7 +149,8 @@ fn write_rows(path: &Path, catalog: &Catalog, part: &Part) -> Result<(i64, Strin
         .map_err(failed("write", path))
 }
 
-fn sync_folder(folder: &Path) -> Result<(), CompactError> {
+/// Makes the names in a folder last.
+pub(crate) fn sync_folder(folder: &Path) -> Result<(), CompactError> {
     File::open(folder)
         .and_then(|opened| opened.sync_all())
         .map_err(failed("sync", folder))

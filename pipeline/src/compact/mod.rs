@@ -19,8 +19,9 @@
 pub mod plan;
 pub mod rows;
 
+pub(crate) mod execute;
+
 mod batch;
-mod execute;
 
 use std::path::{Path, PathBuf};
 

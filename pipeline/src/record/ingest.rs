@@ -476,6 +476,7 @@ impl Ingest {
             let_go: std::mem::take(&mut self.let_go),
             threads,
             counted: drop_reason::NAMES.into_iter().zip(self.counted).collect(),
+            told: Vec::new(),
             health,
             end,
         })

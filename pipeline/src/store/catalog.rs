@@ -328,7 +328,7 @@ fn mark_archived(
     Ok(true)
 }
 
-fn span(row: &Row<'_>, first: usize) -> rusqlite::Result<Span> {
+pub(super) fn span(row: &Row<'_>, first: usize) -> rusqlite::Result<Span> {
     Ok(Span {
         first_seq: row.get(first)?,
         last_seq: row.get(first + 1)?,

@@ -128,6 +128,20 @@ pub enum StoreError {
         /// The state that it had to be in.
         needed: &'static str,
     },
+    /// A segment with times that are held.
+    #[error("segment {segment_id} is held by hold {hold_id}")]
+    Held {
+        /// The segment.
+        segment_id: i64,
+        /// The hold.
+        hold_id: i64,
+    },
+    /// There is no such hold, or it is released.
+    #[error("no hold {hold_id} is in force")]
+    NoHold {
+        /// Its number.
+        hold_id: i64,
+    },
     /// A value that SQLite's integers cannot hold.
     #[error("{what} is too large to be stored")]
     TooLarge {
@@ -177,6 +191,8 @@ impl StoreError {
             Self::Older { .. } => {
                 Some("an older sqltrail records into it: start `sqltrail record` of this version")
             }
+            Self::Held { .. } => Some("`sqltrail hold list` says why, and by whom"),
+            Self::NoHold { .. } => Some("`sqltrail hold list` has them all"),
             Self::Sequence { .. }
             | Self::SegmentState { .. }
             | Self::TooLarge { .. }
@@ -206,6 +222,8 @@ impl StoreError {
             | Self::Older { .. }
             | Self::Sequence { .. }
             | Self::SegmentState { .. }
+            | Self::Held { .. }
+            | Self::NoHold { .. }
             | Self::TooLarge { .. } => false,
         }
     }

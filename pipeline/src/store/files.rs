@@ -4,8 +4,11 @@
 //! Nobody but the owner may read what is made here: statements hold secrets.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
 
 use super::error::StoreError;
 
@@ -79,6 +82,18 @@ fn holder(locks: &str, inode: u64) -> Option<u32> {
         let found = file.rsplit(':').next()?.parse::<u64>().ok()?;
         (found == inode).then(|| pid.parse().unwrap_or(0))
     })
+}
+
+/// SHA-256 of the file's bytes, hexadecimal.
+pub(crate) fn sha256(mut file: &File) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    let mut bytes = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut bytes)? {
+            0 => return Ok(format!("{:x}", hash.finalize())),
+            count => hash.update(&bytes[..count]),
+        }
+    }
 }
 
 /// Makes the folder and those above it, where they are missing.

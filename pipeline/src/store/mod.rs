@@ -14,8 +14,11 @@
 pub mod catalog;
 pub mod error;
 pub mod files;
+pub mod holds;
+pub mod notices;
 pub mod objects;
 pub mod reader;
+pub mod retention;
 pub mod segment;
 pub mod health;
 pub mod standing;
@@ -38,12 +41,13 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use self::error::{StoreError, sqlite};
 use self::event::{Counted, Dictionaries};
 use self::files::FolderLock;
+use self::notices::Notice;
 use self::objects::Objects;
 use self::segment::Segment;
 use self::sessions::{Commands, Sessions};
 use self::standing::{Notes, Run, Standing};
 use crate::dedup::dictionary::{self, Dictionary};
-use crate::flow::{Batch, RingPosition};
+use crate::flow::{Batch, Event, RingPosition};
 use crate::health::Snapshot;
 
 /// How long the lock of another connection is waited for, by default: a checkpoint or an entry in the
@@ -227,6 +231,36 @@ impl Store {
             .map_err(sqlite(&self.path, "look for running statements"))
     }
 
+    /// What happened beside the recorder and waits to be a row.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn notices(&self) -> Result<Vec<Notice>, StoreError> {
+        notices::waiting(&self.connection).map_err(sqlite(&self.path, "read the notices"))
+    }
+
+    /// Makes rows of all [`Store::notices`], for when nothing is recorded; gives how many.
+    ///
+    /// # Errors
+    /// As [`Store::append`].
+    pub fn tell_notices(&mut self, now_us: i64) -> Result<usize, StoreError> {
+        let notices = self.notices()?;
+        let standing = Standing {
+            told: notices.iter().map(|notice| notice.id).collect(),
+            ..Standing::default()
+        };
+        let events: Vec<Event> = (self.next_seq..)
+            .zip(notices)
+            .map(|(seq, notice)| notice.event(seq))
+            .collect();
+        if events.is_empty() {
+            return Ok(0);
+        }
+        let batch = Batch { events, ring: None };
+        self.append_with(&batch, &standing, now_us)
+            .map(|appended| appended.rows)
+    }
+
     /// Names the trail: no two have the same name, wherever they are moved.
     ///
     /// # Errors
@@ -359,6 +393,7 @@ impl Store {
             Counted::Now,
         )?;
         segment.write(&transaction)?;
+        notices::told(&transaction, &standing.told)?;
         if let Some((ring_id, position)) = position {
             transaction
                 .prepare_cached(

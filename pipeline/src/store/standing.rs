@@ -43,6 +43,8 @@ pub struct Standing {
     pub threads: Vec<Kept>,
     /// Up to where the losses of each reason are in the rows.
     pub counted: Vec<(&'static str, u64)>,
+    /// Notices that are among the rows; see [`super::notices`].
+    pub told: Vec<i64>,
     /// How the recording goes, when that is to be told.
     pub health: Option<Snapshot>,
     /// Set with the last batch of a recording.

@@ -10,11 +10,13 @@ use arrow_schema::ArrowError;
 use rusqlite::Connection;
 
 use super::VerifyError;
-use super::file::{FileRows, RowOf, hash};
+use super::file::{FileRows, RowOf};
 use super::invariant::{Invariant, Violation};
 use crate::compact::plan::{ARCHIVE, Part};
 use crate::compact::rows;
 use crate::store::catalog::{ArchiveFile, SegmentEntry, SegmentState, Span};
+use crate::store::files::sha256;
+use crate::store::retention::Tombstone;
 
 /// Checks one file; `part` is what it should be made of, where SQLite still has the rows.
 pub(super) fn check(
@@ -38,7 +40,7 @@ pub(super) fn check(
         }
         Err(error) => return Err(unreadable(error)),
     };
-    let found_hash = hash(&opened).map_err(unreadable)?;
+    let found_hash = sha256(&opened).map_err(unreadable)?;
     let whole = found_hash == file.sha256;
     let mut found = match part {
         Some(part) => beside(connection, opened, part)?,
@@ -156,12 +158,14 @@ fn alone(opened: File, file: &ArchiveFile) -> Result<Difference, ArrowError> {
     }))
 }
 
-/// Files that nobody names, of segments that were archived: whoever reads the folder sees rows twice. Files
-/// of a segment that is not yet archived are those of a compaction that runs, or that was cut short.
+/// Files that nobody names, of segments that were archived: whoever reads the folder sees rows twice, or rows
+/// that are gone. Files of a segment that is not yet archived are those of a compaction that runs, or that was
+/// cut short; those of one with a tombstone that does not say that they are removed will be.
 pub(super) fn strangers(
     dir: &Path,
     segments: &[SegmentEntry],
     files: &[ArchiveFile],
+    tombstones: &[Tombstone],
 ) -> Result<Vec<Violation>, VerifyError> {
     let mut found = Vec::new();
     for folder in names(&dir.join(ARCHIVE))? {
@@ -187,9 +191,13 @@ pub(super) fn strangers(
                 .find(|segment| Some(segment.segment_id) == number);
             let newest = segments.last().map_or(0, |segment| segment.segment_id);
             let waits = match segment {
-                Some(segment) => {
-                    matches!(segment.state, SegmentState::Open | SegmentState::Sealed)
-                }
+                Some(segment) => match segment.state {
+                    SegmentState::Open | SegmentState::Sealed => true,
+                    SegmentState::Archived | SegmentState::Dropped => false,
+                    SegmentState::Purged => tombstones.iter().any(|stone| {
+                        stone.segment_id == segment.segment_id && stone.removed_at_us.is_none()
+                    }),
+                },
                 // Made after this reading began.
                 None => number.is_some_and(|number: i64| number > newest),
             };

@@ -1,9 +1,8 @@
 //! Rows of a Parquet file, one after another.
 //!
-//! Takes a file, gives its hash and its rows; holds one batch.
+//! Takes a file, gives its rows; holds one batch.
 
 use std::fs::File;
-use std::io::{self, Read as _};
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Int32Type, Int64Type, TimestampMicrosecondType};
@@ -11,21 +10,8 @@ use arrow_array::{Array, RecordBatch};
 use arrow_schema::{ArrowError, DataType};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use schema::columns::COLUMNS;
-use sha2::{Digest as _, Sha256};
 
 use crate::compact::rows::BATCH_ROWS;
-
-/// SHA-256 of the file's bytes, hexadecimal.
-pub(super) fn hash(mut file: &File) -> io::Result<String> {
-    let mut hash = Sha256::new();
-    let mut bytes = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut bytes)? {
-            0 => return Ok(format!("{:x}", hash.finalize())),
-            count => hash.update(&bytes[..count]),
-        }
-    }
-}
 
 /// A row of a batch.
 #[derive(Debug, Clone, Copy)]

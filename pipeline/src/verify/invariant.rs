@@ -4,11 +4,12 @@
 //! in its documentation: they never change their meaning.
 
 use crate::store::catalog::{ArchiveFile, SegmentEntry, SegmentState};
+use crate::store::retention::Tombstone;
 
 /// Something that must hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Invariant {
-    /// `seq` goes from 1 to the last one, over segments that are open, archived and dropped.
+    /// `seq` goes from 1 to the last one, over segments that are open, archived, dropped and purged.
     Sequence,
     /// A segment's entry says what its table holds.
     Segment,
@@ -18,7 +19,7 @@ pub enum Invariant {
     Compact,
     /// The archive holds no file but those of the catalogue.
     Archive,
-    /// What SQLite holds no more is in the archive.
+    /// What SQLite holds no more is in the archive, or has a tombstone.
     Retain,
 }
 
@@ -55,7 +56,7 @@ impl Invariant {
             Self::Row => "every row can be read whole",
             Self::Compact => "the files of a segment hold exactly its rows",
             Self::Archive => "the archive has no file that the catalogue does not name",
-            Self::Retain => "what was dropped is in the archive",
+            Self::Retain => "what was dropped is in the archive, what is gone has its tombstone",
         }
     }
 }
@@ -136,4 +137,59 @@ pub fn retained(segment: &SegmentEntry, files: &[&ArchiveFile]) -> Option<Violat
             ),
         )
     })
+}
+
+/// Each purged segment has a tombstone that says what its entry says, and each tombstone such a segment; the
+/// catalogue counts no file of it.
+#[must_use]
+pub fn buried(
+    segments: &[SegmentEntry],
+    tombstones: &[Tombstone],
+    files: &[ArchiveFile],
+) -> Vec<Violation> {
+    let mut found = Vec::new();
+    let purged = |segment: &&SegmentEntry| segment.state == SegmentState::Purged;
+    for segment in segments.iter().filter(purged) {
+        let id = segment.segment_id;
+        let first = segment.span.map(|span| span.first_seq);
+        match tombstones.iter().find(|stone| stone.segment_id == id) {
+            None => found.push(Violation::new(
+                Invariant::Retain,
+                first,
+                format!("segment {id} is gone without a tombstone"),
+            )),
+            Some(stone) if (Some(stone.span), stone.rows) != (segment.span, segment.rows) => {
+                found.push(Violation::new(
+                    Invariant::Retain,
+                    first.into_iter().chain([stone.span.first_seq]).min(),
+                    format!("the tombstone of segment {id} does not say what its entry says"),
+                ));
+            }
+            Some(_) => {}
+        }
+        found.extend(
+            files
+                .iter()
+                .filter(|file| file.segment_id == id)
+                .map(|file| {
+                    let detail = format!("{} is of a segment that is gone", file.path);
+                    Violation::new(Invariant::Retain, file.span.first_seq, detail)
+                }),
+        );
+    }
+    for stone in tombstones {
+        let id = stone.segment_id;
+        if !segments
+            .iter()
+            .filter(purged)
+            .any(|segment| segment.segment_id == id)
+        {
+            found.push(Violation::new(
+                Invariant::Retain,
+                stone.span.first_seq,
+                format!("segment {id} has a tombstone, and is not gone"),
+            ));
+        }
+    }
+    found
 }

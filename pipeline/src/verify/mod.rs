@@ -23,6 +23,7 @@ use crate::compact::CompactError;
 use crate::store::catalog::{self, ArchiveFile, SegmentState};
 use crate::store::error::{StoreError, sqlite};
 use crate::store::reader::Reader;
+use crate::store::retention::{self, Tombstone};
 
 /// Why a trail could not be checked.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +50,21 @@ pub enum VerifyError {
 /// When something cannot be read, so that nothing is known of it.
 pub fn run(dir: &Path) -> Result<Vec<Violation>, VerifyError> {
     let reader = Reader::open(dir)?;
+    loop {
+        let (found, tombstones) = look(dir, &reader)?;
+        // A transaction keeps tables, and no files: what is missing may have gone since it began.
+        if found.is_empty() || stones(&reader)? == tombstones {
+            return Ok(found);
+        }
+    }
+}
+
+fn stones(reader: &Reader) -> Result<Vec<Tombstone>, StoreError> {
+    retention::tombstones(reader.connection()).map_err(sqlite(reader.path(), "read the tombstones"))
+}
+
+/// What does not hold at one moment, and which segments were gone then.
+fn look(dir: &Path, reader: &Reader) -> Result<(Vec<Violation>, Vec<Tombstone>), VerifyError> {
     let connection = reader.connection();
     let path = reader.path();
     let transaction = connection
@@ -58,7 +74,10 @@ pub fn run(dir: &Path) -> Result<Vec<Violation>, VerifyError> {
     let segments = catalog::segments(connection).map_err(sqlite(path, failed))?;
     let files = catalog::archive_files(connection).map_err(sqlite(path, failed))?;
 
+    let tombstones = stones(reader)?;
+
     let mut found = invariant::sequence(&segments);
+    found.extend(invariant::buried(&segments, &tombstones, &files));
     found.extend(unknown(connection, &files, path)?);
     for entry in &segments {
         let own: Vec<&ArchiveFile> = files
@@ -69,6 +88,7 @@ pub fn run(dir: &Path) -> Result<Vec<Violation>, VerifyError> {
         let parts = if entry.state.is_hot() {
             segment::check(connection, path, entry, &mut found)?
         } else {
+            found.extend(segment::remains(connection, path, entry)?);
             None
         };
         for file in &own {
@@ -89,9 +109,9 @@ pub fn run(dir: &Path) -> Result<Vec<Violation>, VerifyError> {
             }
         }
     }
-    found.extend(archive::strangers(dir, &segments, &files)?);
+    found.extend(archive::strangers(dir, &segments, &files, &tombstones)?);
     drop(transaction);
-    Ok(firsts(&found))
+    Ok((firsts(&found), tombstones))
 }
 
 /// Tables and files of segments that the catalogue does not have.

@@ -71,6 +71,26 @@ pub(super) fn check(
     Ok(Some(parts))
 }
 
+/// A segment that SQLite has no more must have no table.
+pub(super) fn remains(
+    connection: &Connection,
+    path: &Path,
+    entry: &SegmentEntry,
+) -> Result<Option<Violation>, VerifyError> {
+    let id = entry.segment_id;
+    let exists = connection
+        .table_exists(None, format!("events_{id}").as_str())
+        .map_err(sqlite(path, "look for a segment"))?;
+    Ok(exists.then(|| {
+        let detail = format!("segment {id} is {}, and has a table", entry.state.as_str());
+        Violation::new(
+            Invariant::Retain,
+            entry.span.map(|span| span.first_seq),
+            detail,
+        )
+    }))
+}
+
 fn measure(connection: &Connection, id: i64) -> rusqlite::Result<(i64, Option<Span>)> {
     connection.query_row(
         &format!("SELECT count(*), min(seq), max(seq), min(time), max(time) FROM events_{id}"),

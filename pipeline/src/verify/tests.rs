@@ -10,6 +10,7 @@ use super::*;
 use crate::compact;
 use crate::flow::{Batch, Event, Kind, Text};
 use crate::store::catalog::Catalog;
+use crate::store::retention::Why;
 use crate::store::{Options, Store};
 
 /// 2026-11-22T00:00:00Z.
@@ -66,11 +67,25 @@ fn sql(dir: &Path, text: &str) {
 
 /// Drops segment 2 as retention does: its rows are in the archive alone.
 fn drop_second(dir: &Path) {
-    sql(
-        dir,
-        "DROP VIEW events; DROP VIEW rows_2; DROP TABLE events_2; DROP TABLE templates_2;
-         UPDATE segments SET state = 'dropped', dropped_at = 9 WHERE segment_id = 2",
-    );
+    let mut catalog = Catalog::open(dir).unwrap();
+    catalog.drop_rows(2, &why(), 9).unwrap();
+}
+
+/// Lets segment 1 go altogether, and segment 2 when the files of 1 may still be there.
+fn purge(dir: &Path) {
+    let mut catalog = Catalog::open(dir).unwrap();
+    for segment_id in [1, 2] {
+        catalog.purge(segment_id, &why(), 9).unwrap();
+    }
+    fs::remove_file(dir.join(FIRST)).unwrap();
+    catalog.mark_removed(1, 10).unwrap();
+}
+
+fn why() -> Why {
+    Why {
+        reason: "total_age",
+        by: "a test".to_owned(),
+    }
 }
 
 fn found(dir: &Path) -> Vec<(&'static str, Option<i64>)> {
@@ -100,6 +115,101 @@ const THIRD: &str = "archive/date=2026-11-23/2-2.parquet";
 fn a_whole_trail_holds() {
     check(|_| {}, &[]);
     check(drop_second, &[]);
+    check(purge, &[]);
+    check(
+        |dir| {
+            drop_second(dir);
+            purge(dir);
+        },
+        &[],
+    );
+}
+
+#[test]
+fn what_is_gone_has_one_tombstone_that_fits() {
+    let after = |damage: &str, expected: &[(&'static str, i64)]| {
+        check(
+            |dir| {
+                purge(dir);
+                sql(dir, damage);
+            },
+            expected,
+        );
+    };
+    after(
+        "DELETE FROM tombstones WHERE segment_id = 1",
+        &[("RETAIN-1", 1)],
+    );
+    after(
+        "UPDATE tombstones SET rows = 9 WHERE segment_id = 2",
+        &[("RETAIN-1", 11)],
+    );
+    after(
+        "UPDATE tombstones SET last_seq = 11 WHERE segment_id = 1",
+        &[("RETAIN-1", 1)],
+    );
+    after(
+        "INSERT INTO tombstones SELECT 3, 21, 30, 10, 1, 2, reason, purged_by, 9, 9
+         FROM tombstones WHERE segment_id = 1",
+        &[("RETAIN-1", 21)],
+    );
+    after(
+        "UPDATE segments SET state = 'dropped' WHERE segment_id = 1",
+        &[("RETAIN-1", 1)],
+    );
+    after(
+        "DELETE FROM segments WHERE segment_id = 1",
+        &[("SEQ-1", 1), ("RETAIN-1", 1)],
+    );
+    after(
+        "UPDATE segments SET last_seq = 9 WHERE segment_id = 1",
+        &[("SEQ-1", 10), ("SEGMENT-1", 1), ("RETAIN-1", 1)],
+    );
+    after(
+        "CREATE TABLE events_1(seq INTEGER PRIMARY KEY)",
+        &[("RETAIN-1", 1)],
+    );
+}
+
+#[test]
+fn no_file_of_what_is_gone_is_counted_or_left() {
+    check(
+        |dir| {
+            purge(dir);
+            sql(
+                dir,
+                "INSERT INTO archive_files SELECT path, 2, '2026-11-22', rows, bytes, 11, 15, 1, 2, sha256
+                 FROM purged_files WHERE segment_id = 2 LIMIT 1",
+            );
+        },
+        &[("COMPACT-1", 11), ("RETAIN-1", 11)],
+    );
+    // The files of segment 2 may be there: its tombstone does not say that they are removed.
+    check(
+        |dir| {
+            purge(dir);
+            sql(
+                dir,
+                "UPDATE tombstones SET removed_at = 10 WHERE segment_id = 2",
+            );
+        },
+        &[("ARCHIVE-1", 11)],
+    );
+}
+
+#[test]
+fn a_row_that_stands_for_many_is_one_row() {
+    let dir = trail();
+    let mut store = Store::open(dir.path(), Options::default(), 8).unwrap();
+    let mut many = batch(41);
+    for event in &mut many.events {
+        event.repeat_count = 7;
+    }
+    store.append(&many, 9).unwrap();
+    assert_eq!(found(dir.path()), []);
+    store.seal(10).unwrap();
+    compact::run(dir.path(), &mut Catalog::open(dir.path()).unwrap(), 11).unwrap();
+    assert_eq!(found(dir.path()), []);
 }
 
 #[test]
