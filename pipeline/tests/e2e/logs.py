@@ -21,6 +21,9 @@ GENERAL_ENTRY = re.compile(
     re.MULTILINE,
 )
 
+# A bind value in a csvlog.
+VALUE = re.compile(r"\$\d+ = (?:'((?:[^']|'')*)'|(NULL))")
+
 # Columns of a csvlog line, at least: those of PostgreSQL 12.
 CSVLOG_COLUMNS = 23
 
@@ -42,6 +45,8 @@ class Message:
     text: bytes
     # SQLSTATE of its failure, as far as the log says it.
     code: str | None = dataclasses.field(default=None, compare=False)
+    # Its bind values as the server's own output functions have them, where the log says them.
+    values: tuple[str | None, ...] | None = dataclasses.field(default=None, compare=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +99,7 @@ def audited_sessions(folder: pathlib.Path) -> dict[str, list[tuple[Message, list
             logged[session] = text
         elif severity == "LOG" and message.startswith("execute "):
             text = message.partition(": ")[2].encode("latin-1")
-            entries.append((Message("execute", text), []))
+            entries.append((Message("execute", text, values=bind_values(row[14])), []))
             logged[session] = text
         elif severity == "LOG" and message.startswith("AUDIT: SESSION,") and entries:
             fields = next(csv.reader(io.StringIO(message.removeprefix("AUDIT: SESSION,"), newline="")))
@@ -114,6 +119,14 @@ def audited_sessions(folder: pathlib.Path) -> dict[str, list[tuple[Message, list
                 entries.append((Message("simple", failed, code), []))
             logged[session] = None
     return sessions
+
+
+def bind_values(detail: str) -> tuple[str | None, ...] | None:
+    """Of the log's `parameters: $1 = '...', $2 = NULL`."""
+    if not detail.startswith("parameters: "):
+        return None
+    found = VALUE.findall(detail.encode("latin-1").decode())
+    return tuple(None if null else text.replace("''", "'") for text, null in found)
 
 
 def mariadb_sessions(log: pathlib.Path) -> dict[str, list[Message]]:

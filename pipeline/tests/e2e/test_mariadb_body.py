@@ -64,7 +64,7 @@ def queries(rows: list[trail.Row]) -> list[list[trail.Row]]:
 
 def test_body_runs_as_it_says(played):
     assert played.play.wrong == []
-    sent = [message for messages in played.play.sent.values() for message in messages]
+    sent = [message for client in played.play.all for message in client.sent]
     assert len([message for message in sent if message.line and has_row(message)]) >= LEAST_MESSAGES
     assert len({message.error for message in sent}) >= LEAST_ERRORS
 
@@ -76,8 +76,9 @@ def has_row(message: mariadb.Sent) -> bool:
 
 def test_clients_equal_trail(played):
     wrong = []
-    for session, messages in played.play.sent.items():
-        sent = [message for message in messages if has_row(message)]
+    for client in played.play.all:
+        session = str(client.id)
+        sent = [message for message in client.sent if has_row(message)]
         got, inner = queries(played.rows[session]), trail.messages(played.inside[session])
         inner = [group for group in inner if group[0].kind == "query"]
         for message, group, with_inner in itertools.zip_longest(sent, got, inner):

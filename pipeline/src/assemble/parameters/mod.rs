@@ -118,9 +118,12 @@ fn lost(kind: &str) -> Value {
     .into()
 }
 
-/// A floating-point number; JSON has none for NaN and the infinities.
+/// A floating-point number; JSON has none for NaN and the infinities, which are named as PostgreSQL does.
 fn float(number: f64) -> Value {
-    serde_json::Number::from_f64(number).map_or_else(|| number.to_string().into(), Value::from)
+    serde_json::Number::from_f64(number).map_or_else(
+        || number.to_string().replace("inf", "Infinity").into(),
+        Value::from,
+    )
 }
 
 #[cfg(test)]
@@ -152,6 +155,7 @@ mod tests {
         );
         assert_eq!(float(1.5).to_string(), "1.5");
         assert_eq!(float(f64::NAN).to_string(), r#""NaN""#);
+        assert_eq!(float(f64::NEG_INFINITY).to_string(), r#""-Infinity""#);
         assert_eq!(lost("text").to_string(), r#"{"type":"text","lost":true}"#);
     }
 }

@@ -366,7 +366,7 @@ mod tests {
         assert_eq!(value(26, 0xffff_ffff), "4294967295");
         assert_eq!(value(700, u64::from(0.1_f32.to_bits())), "0.1");
         assert_eq!(value(701, 2.5_f64.to_bits()), "2.5");
-        assert_eq!(value(701, f64::INFINITY.to_bits()), r#""inf""#);
+        assert_eq!(value(701, f64::INFINITY.to_bits()), r#""Infinity""#);
         assert_eq!(value(1082, 1), r#""2000-01-02""#);
         assert_eq!(
             value(1082, u64::from(i32::MAX.unsigned_abs())),

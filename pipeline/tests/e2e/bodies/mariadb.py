@@ -1,15 +1,12 @@
 """Plays a body to a MariaDB server and keeps what each client sent and got.
 
-Takes a server and steps, gives for each session its messages in order, with the number of results and the
-error that came back. It knows nothing of the trail.
+Takes a server and steps, gives for each client its messages in order, with the number of results and the
+error that came back.
 """
 
 from __future__ import annotations
 
-import concurrent.futures
-import contextlib
 import dataclasses
-from collections.abc import Iterator
 
 import binary
 import pymysql
@@ -17,12 +14,9 @@ from binary import Prepared, Value
 from pymysql.constants import CLIENT, COMMAND
 from pymysql.protocol import EOFPacketWrapper, LoadLocalPacketWrapper, OKPacketWrapper
 
-from bodies.script import Step
-
-from servers import wait_until
+from bodies import play
 
 PASSWORD = "correct horse"
-ANSWER_DEADLINE_S = 60
 
 # What the client's "file" has, whatever its name.
 UPLOADED = "1,one\n2,two\n3,zoë\n".encode()
@@ -74,10 +68,20 @@ class Client(pymysql.Connection):
                 self.sent[-1].error = (error.args[0], error.sqlstate)
             raise
 
-    def query_bytes(self, text: bytes) -> None:
-        """Sends a text and reads every result."""
-        self._execute_command(COMMAND.COM_QUERY, text)
-        self.results()
+    @property
+    def id(self) -> int:
+        return self.thread_id()
+
+    def run(self, how: str, text: bytes, values: list) -> None:
+        """Sends a message and reads every result."""
+        match how:
+            case "query":
+                self._execute_command(COMMAND.COM_QUERY, text)
+                self.results()
+            case "exec":
+                self.execute(text, values)
+            case "command":
+                self.command(*values, text)
 
     def results(self) -> None:
         more = True
@@ -138,68 +142,29 @@ def value(of: object) -> Value:
     raise TypeError(of)
 
 
-class Play:
-    """`sent` has the messages of each session, by connection id."""
+class Play(play.Play):
+    failure = pymysql.err.MySQLError
 
     def __init__(self, server) -> None:
+        super().__init__()
         self.server = server
-        self.clients: dict[str, Client] = {}
-        self.sent: dict[str, list[Sent]] = {}
-        self.answers: dict[str, concurrent.futures.Future] = {}
-        self.wrong: list[str] = []
+        self.watcher = self.login(None)
 
-    def connect(self, user: str, password: str) -> Client:
+    def login(self, user: str | None) -> Client:
         return Client(
-            unix_socket=str(self.server.socket), user=user, password=password, autocommit=None, charset="utf8mb4",
-            client_flag=CLIENT.MULTI_STATEMENTS, local_infile=True, read_timeout=ANSWER_DEADLINE_S,
+            unix_socket=str(self.server.socket), user=user or "root", password=PASSWORD if user else "",
+            autocommit=None, charset="utf8mb4", client_flag=CLIENT.MULTI_STATEMENTS, local_infile=True,
+            read_timeout=play.ANSWER_DEADLINE_S,
         )  # fmt: skip
 
-    def run(self, steps: list[Step]) -> None:
-        """What a step gave that the body does not say is in `wrong`."""
-        with contextlib.ExitStack() as until_end:
-            self.watcher = until_end.enter_context(self.connect("root", ""))
-            pool = until_end.enter_context(concurrent.futures.ThreadPoolExecutor())
-            for step in steps:
-                code, said = None, None
-                try:
-                    self.step(step, pool)
-                except pymysql.err.MySQLError as error:
-                    code, said = error.args[0], error
-                if code != step.code:
-                    self.wrong.append(f"line {step.line}: {said}, expected {step.code}")
-            for client in self.clients.values():
-                if client.open:
-                    client.close()
-
-    def step(self, step: Step, pool: concurrent.futures.Executor) -> None:
-        if step.how == "login":
-            client = self.connect(step.argument or "root", PASSWORD if step.argument else "")
-            self.clients[step.session] = client
-            self.sent[str(client.thread_id())] = client.sent
-            return
-        client = self.clients[step.session]
-        client.line = step.line
-        text = b"".join(self.texts(step))
-        match step.how:
-            case "gone":
+    def close(self) -> None:
+        for client in (*self.clients.values(), self.watcher):
+            if client.open:
                 client.close()
-                del self.clients[step.session]
-            case "query":
-                client.query_bytes(text)
-            case "exec":
-                client.execute(text, step.argument)
-            case "command":
-                client.command(step.argument, text)
-            case "send":
-                self.answers[step.session] = pool.submit(client.query_bytes, text)
-                wait_until(f"line {step.line} waits", ANSWER_DEADLINE_S, lambda: self.waits(client))
-            case "got":
-                self.answers.pop(step.session).result(ANSWER_DEADLINE_S)
 
-    def texts(self, step: Step) -> Iterator[bytes]:
-        for piece in step.text:
-            yield piece if isinstance(piece, bytes) else str(self.clients[piece].thread_id()).encode()
+    def code(self, error: Exception) -> str:
+        return str(error.args[0])
 
     def waits(self, client: Client) -> bool:
         with self.watcher.cursor() as cursor:
-            return cursor.execute(WAITS, [client.thread_id()] * 2) > 0
+            return cursor.execute(WAITS, [client.id] * 2) > 0

@@ -1,33 +1,34 @@
-"""A body's file as steps; the file's own head says how it is written.
+"""A body's file as steps; the files' own heads say how they are written.
 
-Takes text, gives [`Step`]s. Pure. A line that cannot be read is an error with its number.
+Takes text, gives [`Step`]s. Pure. A line that cannot be read is an error.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import pathlib
 import re
 
+HOWS = "exec|many|cursor|copy in|copy out|simple|command|send|got|pipeline|sync"
+
 SESSION = re.compile(r"== (\w+)(?: as (\w+)| (is gone))?")
-STEP = re.compile(r"(?:\[(\d+)\] ?)?(?:\[(exec|command|send|got)(?: ([^\n]*?))?\] ?)?(.*)", re.DOTALL)
+STEP = re.compile(rf"(?:\[(?!(?:{HOWS})\b)(\w{{2,5}})\] ?)?(?:\[({HOWS})(?: ([^\n]*?))?\](?: |$))?(.*)", re.DOTALL)
 ODD = re.compile(r"«(?:id (\w+)|([0-9a-f]{2}(?: [0-9a-f]{2})*)?)»")
 
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """One message of a session. `how` is `query`, `exec`, `command`, `send`, `got`, `login` or `gone`."""
+    """One message of a session. `how` is `query`, `login`, `gone` or one of the words in brackets."""
 
     line: int
     session: str
     how: str
     # Pieces of the text: bytes as they stand, and names of sessions whose connection id is meant.
     text: tuple[bytes | str, ...] = ()
-    # Error number that the client gets.
-    code: int | None = None
-    # Bind values, number of a command, or user of a login.
-    argument: object = None
+    # Error number or SQLSTATE that the client gets.
+    code: str | None = None
+    # Values as written, or the user of a login.
+    argument: str | None = None
 
 
 def read(path: pathlib.Path) -> list[Step]:
@@ -59,14 +60,7 @@ def read(path: pathlib.Path) -> list[Step]:
 
 def step(number: int, session: str, line: str) -> Step:
     code, how, argument, text = STEP.fullmatch(line).groups()
-    match how:
-        case "exec":
-            argument = json.loads(f"[{argument or ''}]")
-        case "command":
-            argument = int(argument)
-        case None:
-            how = "query"
-    return Step(number, session, how, pieces(text), code and int(code), argument)
+    return Step(number, session, how or "query", pieces(text), code, argument)
 
 
 def pieces(text: str) -> tuple[bytes | str, ...]:
