@@ -7,7 +7,7 @@ use capture::attach::CaptureError;
 use clap::{Parser, Subcommand};
 use sqltrail::{
     commands, compact::CompactError, config::error::ConfigError, exit, output::unless_closed,
-    query::QueryError, record::RecordError, store::error::StoreError,
+    query::QueryError, record::RecordError, retain::RetainError, store::error::StoreError,
 };
 
 /// A flight recorder for SQL databases.
@@ -46,6 +46,10 @@ enum Command {
     Query(commands::query::Args),
     /// Make Parquet files of what is sealed
     Compact(commands::compact::Args),
+    /// Let segments go that are older, or more, than the configuration says
+    Retain(commands::retain::Args),
+    /// Keep rows of a time, whatever the limits say
+    Hold(commands::hold::Args),
     /// Say whether the trail is whole
     Verify(commands::verify::Args),
     /// Check a configuration
@@ -64,6 +68,8 @@ fn main() -> ExitCode {
         Command::Tail(args) => commands::tail::run(&args, &cli.dir),
         Command::Query(args) => commands::query::run(&args, &cli.dir),
         Command::Compact(args) => commands::compact::run(&args, &cli.dir),
+        Command::Retain(args) => commands::retain::run(&args, &cli.dir),
+        Command::Hold(args) => commands::hold::run(&args, &cli.dir),
         Command::Verify(args) => commands::verify::run(&args, &cli.dir),
         Command::Config(args) => commands::config::run(args).map(|()| ExitCode::SUCCESS),
     };
@@ -104,6 +110,7 @@ fn hint<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a str> {
         .or_else(|| of(cause).and_then(RecordError::hint))
         .or_else(|| of(cause).and_then(CaptureError::hint))
         .or_else(|| of(cause).and_then(CompactError::hint))
+        .or_else(|| of(cause).and_then(RetainError::hint))
         .or_else(|| of(cause).and_then(QueryError::hint))
         .or_else(|| of(cause).and_then(ConfigError::hint))
 }

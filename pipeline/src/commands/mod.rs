@@ -8,5 +8,7 @@ pub mod status;
 pub mod tail;
 pub mod query;
 pub mod compact;
+pub mod retain;
+pub mod hold;
 pub mod verify;
 pub mod config;

@@ -7,7 +7,11 @@ use std::net::SocketAddr;
 use capture::attach;
 use serde::{Deserialize, Serialize};
 
-use super::{filter::Rule, value::Bytes};
+use super::{
+    amount::{Age, Size},
+    filter::Rule,
+    value::Bytes,
+};
 
 /// The whole file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -17,6 +21,8 @@ pub struct File {
     pub record: Record,
     /// `[kernel]`
     pub kernel: Kernel,
+    /// `[retention]`
+    pub retention: Retention,
     /// `[[filter]]`, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub filter: Vec<Rule>,
@@ -87,4 +93,22 @@ pub struct Kernel {
     pub uids: Vec<u32>,
     /// None of these users' processes.
     pub exclude_uids: Vec<u32>,
+}
+
+/// How long rows are kept, and how many; what is not set is no limit.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retention {
+    /// How old rows in SQLite get.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hot_age: Option<Age>,
+    /// How many bytes of rows SQLite has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hot_bytes: Option<Size>,
+    /// How old rows get anywhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_age: Option<Age>,
+    /// How many bytes the Parquet files have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_bytes: Option<Size>,
 }

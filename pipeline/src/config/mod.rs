@@ -8,6 +8,7 @@
 //! line and key. What is read here is also what `sqltrail config check` prints and what the hash in the
 //! trail is of. Nothing but [`load`] reads a file.
 
+pub mod amount;
 pub mod error;
 pub mod file;
 pub mod filter;
@@ -26,10 +27,12 @@ use capture::attach::{self, PARAMETER_MAX_LIMIT, TEXT_MAX_LIMIT};
 use sha2::{Digest, Sha256};
 
 use self::{
+    amount::{Age, Size},
     error::ConfigError,
     file::{File, Kernel, Literals},
     filter::Filter,
 };
+use crate::retain::plan::Limits;
 
 /// Where the file is unless told otherwise.
 pub const DEFAULT_PATH: &str = "/etc/sqltrail/sqltrail.toml";
@@ -82,6 +85,13 @@ impl Config {
                 return Err((key, format!("must have {KERNEL_LIST_MAX} entries at most")));
             }
         }
+        let retention = &file.retention;
+        if let (Some(hot), Some(total)) = (retention.hot_age, retention.total_age)
+            && total < hot
+        {
+            let message = format!("must be at least retention.hot_age, which is {hot}");
+            return Err(("retention.total_age", message));
+        }
         let filter = Arc::new(Filter::new(file.filter.clone()));
         let sha256 = format!("{:x}", Sha256::digest(shown(&file).as_bytes()));
         Ok(Self {
@@ -116,6 +126,19 @@ impl Config {
     #[must_use]
     pub fn kernel(&self) -> &Kernel {
         &self.file.kernel
+    }
+
+    /// How much is kept.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        let retention = &self.file.retention;
+        Limits {
+            hot_age_us: retention.hot_age.map(Age::us),
+            hot_bytes: retention.hot_bytes.map(Size::bytes),
+            total_age_us: retention.total_age.map(Age::us),
+            total_bytes: retention.total_bytes.map(Size::bytes),
+            excess_bytes: 0,
+        }
     }
 
     /// Which statements are left out.
@@ -153,7 +176,7 @@ impl Config {
     pub fn changes(&self, new: &Self) -> Vec<String> {
         let (old, new_table) = (table(&self.file), table(&new.file));
         let mut changes = Vec::new();
-        for section in ["record", "kernel"] {
+        for section in ["record", "kernel", "retention"] {
             let (Some(old), Some(new)) = (old.get(section), new_table.get(section)) else {
                 continue;
             };

@@ -68,7 +68,7 @@ impl<'de> Deserialize<'de> for Bytes {
 }
 
 /// One value, written as a string or a whole number.
-struct One<T>(T);
+pub(super) struct One<T>(pub(super) T);
 
 impl<'de, T: FromStr<Err: fmt::Display>> Deserialize<'de> for One<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

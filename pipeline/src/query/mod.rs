@@ -4,7 +4,7 @@
 //! with typed values to bind. Opens nothing, prints nothing; never puts a value into the SQL text.
 
 mod header;
-mod parameter;
+pub(crate) mod parameter;
 
 pub use header::{Header, HeaderError, OutputColumn};
 pub use parameter::{DefaultValue, Parameter, ParameterError, ParameterType};

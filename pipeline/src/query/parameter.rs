@@ -103,7 +103,7 @@ impl ParameterType {
 }
 
 /// Microseconds since the Unix epoch of an RFC 3339 time, a date or date and time in UTC, or `-2h` ago.
-fn time_us(word: &str, now_us: i64) -> Option<i64> {
+pub(crate) fn time_us(word: &str, now_us: i64) -> Option<i64> {
     if let Some(ago) = word.strip_prefix('-') {
         let (count, unit) = ago.split_at_checked(ago.len().checked_sub(1)?)?;
         let seconds: i64 = match unit {

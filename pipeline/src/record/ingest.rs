@@ -4,6 +4,7 @@
 //! it. While the store cannot take a batch, the very same batch is tried again and the ring fills.
 
 mod ended;
+mod told;
 
 use std::{
     sync::mpsc::{Receiver, TryRecvError},
@@ -126,6 +127,8 @@ pub(super) struct Ingest {
     leaving: bool,
     vault: Vault,
     let_go: Vec<i64>,
+    /// Notices in the store that are among the rows that wait.
+    told: Vec<i64>,
     looked_at_us: i64,
     alive_at_us: i64,
     clock: Clock,
@@ -218,6 +221,7 @@ impl Ingest {
             leaving: false,
             vault,
             let_go: Vec::new(),
+            told: Vec::new(),
             looked_at_us: now_us,
             alive_at_us: now_us,
             clock,
@@ -293,6 +297,7 @@ impl Ingest {
             return Ok(());
         }
         self.looked_at_us = now_us;
+        self.take_notices(now_us);
         let rows = self.events.len();
         self.assembler
             .running(now_us.saturating_sub(RUNNING_SHOWN_US), &mut self.events);
@@ -476,7 +481,7 @@ impl Ingest {
             let_go: std::mem::take(&mut self.let_go),
             threads,
             counted: drop_reason::NAMES.into_iter().zip(self.counted).collect(),
-            told: Vec::new(),
+            told: std::mem::take(&mut self.told),
             health,
             end,
         })
@@ -564,6 +569,7 @@ impl Ingest {
 
     /// Everything is read: what still runs is put on record as running, and the end itself.
     fn end(mut self, now_us: i64) -> Result<Store, IngestError> {
+        self.take_notices(now_us);
         let end = if self.leaving {
             self.assembler.running(now_us, &mut self.events);
             self.filtered(now_us);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!            supervise (tokio): signals, scans for servers, attaches
-//!                │ notices (channel)                         ┌ maintain (thread): checkpoint, compact
+//!                │ notices (channel)                         ┌ maintain (thread): checkpoint, compact, retain
 //!   kernel ══ ring ══▶ ingest (thread): decode ▸ assemble ▸ batch ▸ store ── audit.db
 //!                ◀── released once the batch is committed
 //! ```

@@ -15,7 +15,8 @@ use tokio::{
 use super::{
     Notice, Options, SCAN_INTERVAL,
     ingest::{Ingest, IngestError},
-    maintain, resume,
+    maintain::{Maintainer, Upkeep},
+    resume,
     settings::Settings,
     watch::{Watch, WatchError},
 };
@@ -131,21 +132,19 @@ pub fn run(mut options: Options, ready: impl FnOnce(usize)) -> Result<(), Record
 
     let ingest = spawn("ingest", move || ingest.run())?;
     let dir = options.dir.clone();
-    let (stop_maintenance, stopped) = mpsc::channel();
-    let measured = health.clone();
-    let maintenance = spawn("maintain", move || maintain::run(&dir, &stopped, &measured))?;
+    let (upkeep, changed) = mpsc::channel();
+    let maintainer = Maintainer::new(dir, Upkeep::of(&config), health.clone());
+    let maintenance = spawn("maintain", move || maintainer.run(&changed))?;
 
     let watched = watch.start().map_err(RecordError::from).and_then(|()| {
         ready(watch.len());
         health.servers(watch.servers());
         notify::ready(recording(&watch));
-        supervise(
-            &mut watch,
-            &mut options.settings,
-            &notices,
-            &ingest,
-            &health,
-        )
+        let told = Told {
+            notices: &notices,
+            upkeep: &upkeep,
+        };
+        supervise(&mut watch, &mut options.settings, told, &ingest, &health)
     });
     notify::stopping();
     if options.keep_probes && watched.is_ok() {
@@ -155,7 +154,7 @@ pub fn run(mut options: Options, ready: impl FnOnce(usize)) -> Result<(), Record
     }
     drop(notices);
     let ingested = ingest.join().map_err(|_| RecordError::Panicked)?;
-    drop(stop_maintenance);
+    drop(upkeep);
     maintenance.join().map_err(|_| RecordError::Panicked)?;
     // What could not be stored stays in the ring for the next start.
     if ingested.is_ok() && !(options.keep_probes && watched.is_ok()) {
@@ -166,8 +165,15 @@ pub fn run(mut options: Options, ready: impl FnOnce(usize)) -> Result<(), Record
     Ok(())
 }
 
+/// The threads that are told of new settings.
+#[derive(Debug, Clone, Copy)]
+struct Told<'a> {
+    notices: &'a Sender<Notice>,
+    upkeep: &'a Sender<Upkeep>,
+}
+
 /// Reads the configuration again. One that cannot be used is put on record, and the former one holds.
-fn reload(watch: &mut Watch, settings: &mut Settings, notices: &Sender<Notice>) {
+fn reload(watch: &mut Watch, settings: &mut Settings, Told { notices, upkeep }: Told<'_>) {
     let reloaded = settings
         .reload()
         .map_err(anyhow::Error::new)
@@ -193,6 +199,9 @@ fn reload(watch: &mut Watch, settings: &mut Settings, notices: &Sender<Notice>) 
                 }
             );
             tracing::info!(detail, "configuration read");
+            if upkeep.send(Upkeep::of(new)).is_err() {
+                tracing::debug!("the maintenance thread has ended");
+            }
             notices
                 .send(Notice::settings(new))
                 .and_then(|()| notices.send(Notice::Lifecycle("config", detail)))
@@ -228,7 +237,7 @@ fn recording(watch: &Watch) -> String {
 fn supervise<T>(
     watch: &mut Watch,
     settings: &mut Settings,
-    notices: &Sender<Notice>,
+    told: Told<'_>,
     ingest: &JoinHandle<T>,
     health: &Health,
 ) -> Result<(), RecordError> {
@@ -254,7 +263,7 @@ fn supervise<T>(
                         return Ok(());
                     }
                     notify::reloading();
-                    reload(watch, settings, notices);
+                    reload(watch, settings, told);
                     notify::ready(recording(watch));
                 }
                 _ = scans.tick() => {

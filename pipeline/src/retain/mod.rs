@@ -20,10 +20,13 @@ mod execute;
 
 use std::path::{Path, PathBuf};
 
+use rusqlite::Connection;
+
 use self::plan::{Limits, Step};
 use crate::compact::CompactError;
-use crate::store::catalog::Catalog;
-use crate::store::error::StoreError;
+use crate::store::catalog::{self, Catalog};
+use crate::store::error::{StoreError, sqlite};
+use crate::store::holds;
 
 /// Why something did not go.
 #[derive(Debug, thiserror::Error)]
@@ -81,18 +84,26 @@ pub struct Outcome {
     pub failed: Vec<RetainError>,
 }
 
-/// What would go from a trail as it stands.
+/// What would go from a trail as it stands; `path` is its database's, for messages.
 ///
 /// # Errors
 /// What SQLite says.
-pub fn look(catalog: &Catalog, limits: &Limits, now_us: i64) -> Result<Vec<Step>, StoreError> {
-    Ok(plan::plan(
-        &catalog.segments()?,
-        &catalog.archive_files()?,
-        &catalog.holds()?,
-        limits,
-        now_us,
-    ))
+pub fn look(
+    connection: &Connection,
+    path: &Path,
+    limits: &Limits,
+    now_us: i64,
+) -> Result<Vec<Step>, StoreError> {
+    let read = || {
+        Ok(plan::plan(
+            &catalog::segments(connection)?,
+            &catalog::archive_files(connection)?,
+            &holds::list(connection)?,
+            limits,
+            now_us,
+        ))
+    };
+    read().map_err(sqlite(path, "read the catalogue"))
 }
 
 /// Lets go what the limits say, and ends what a former run could not. `by` says who runs it, and with which
@@ -108,7 +119,7 @@ pub fn run(
     now_us: i64,
 ) -> Result<Outcome, RetainError> {
     let _held = crate::compact::execute::lock(dir)?;
-    let steps = look(catalog, limits, now_us)?;
+    let steps = look(catalog.connection(), catalog.path(), limits, now_us)?;
     execute::run(dir, catalog, &steps, by, now_us)
 }
 

@@ -3,8 +3,12 @@
 //! `seq` is given by whoever holds the folder alone. Anyone else leaves a notice in the transaction of what
 //! it did; the holder makes a row of it, and the notice goes in that row's transaction.
 
+use std::path::Path;
+
 use rusqlite::{Connection, params};
 
+use super::error::StoreError;
+use super::{Options, Store};
 use crate::flow::{Event, Kind};
 
 /// What happened: the `command` of the row.
@@ -53,6 +57,18 @@ impl Notice {
             error_message: Some(self.detail),
             ..Event::new(seq, self.time_us, Kind::Lifecycle, self.what)
         }
+    }
+}
+
+/// Makes rows of all notices of the trail in `dir`, unless somebody records into it, who does so himself.
+///
+/// # Errors
+/// As [`Store::open`] and [`Store::append`]; the notices stay then.
+pub fn tell(dir: &Path, now_us: i64) -> Result<(), StoreError> {
+    match Store::open(dir, Options::default(), now_us) {
+        Ok(mut store) => store.tell_notices(now_us).map(drop),
+        Err(StoreError::InUse { .. }) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

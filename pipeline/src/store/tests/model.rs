@@ -224,7 +224,7 @@ fn retain(dir: &Path, limits: &plan::Limits, now_us: i64) {
         excess_bytes: 0,
         ..*limits
     };
-    let left = retain::look(&catalog, &limits, now_us).unwrap();
+    let left = retain::look(catalog.connection(), catalog.path(), &limits, now_us).unwrap();
     assert!(
         left.iter().all(|step| step.deed == plan::Deed::Hold),
         "{left:?}"
