@@ -56,6 +56,18 @@ class PostgresUnderTest(servers.Postgres):
         return psycopg.connect(**(where | options))
 
 
+class AuditedPostgres(PostgresUnderTest):
+    """With pgaudit, which logs every class and every relation but those of the catalog."""
+
+    def start(self) -> None:
+        super().start()
+        self.stop()
+        with (self.data / "postgresql.conf").open("a") as conf:
+            conf.write("shared_preload_libraries = 'pgaudit'\npgaudit.log = 'all'\n")
+            conf.write("pgaudit.log_relation = on\npgaudit.log_catalog = off\n")
+        self.launch(str(self.bin / "postgres"), "-D", str(self.data))
+
+
 class MariaDBUnderTest(servers.MariaDB):
     """With user `bob` (password) who has the database `shop`."""
 

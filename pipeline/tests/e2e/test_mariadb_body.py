@@ -9,6 +9,7 @@ import itertools
 import json
 import pathlib
 
+import compare
 import pytest
 from bodies import mariadb, script
 
@@ -36,19 +37,24 @@ class Played:
 
 @pytest.fixture(scope="module")
 def played(scratch):
+    with conftest.MariaDBUnderTest(scratch / "body", logs=True) as server:
+        return play(server, scratch)
+
+
+def play(server: conftest.MariaDBUnderTest, scratch: pathlib.Path) -> Played:
+    """The body, with one recorder that records statements inside statements and one that does not."""
     with (
-        conftest.MariaDBUnderTest(scratch / "body", logs=True) as server,
         trail.Recorder(scratch / "body-trail", str(server.pid)) as recorder,
         trail.Recorder(scratch / "body-inside", str(server.pid), "--sub-statements") as inside,
     ):
         before = set(logs.mariadb_sessions(server.general_log))
-        play = mariadb.Play(server)
-        play.run(script.read(BODY))
+        played = mariadb.Play(server)
+        played.run(script.read(BODY))
         for one in (recorder, inside):
             assert one.stop() == 0, one.stderr()
-        logged = logs.mariadb_sessions(server.general_log)
-        return Played(play, by_session(recorder.trail), by_session(inside.trail),
-                      {session: logged[session] for session in logged if session not in before})  # fmt: skip
+    logged = logs.mariadb_sessions(server.general_log)
+    logged = {session: logged[session] for session in logged if session not in before}
+    return Played(played, by_session(recorder.trail), by_session(inside.trail), logged)
 
 
 def by_session(reader: trail.Trail) -> dict[str, list[trail.Row]]:
@@ -97,17 +103,15 @@ def client_differs(message: mariadb.Sent, group: list[trail.Row], with_inner: li
         error = KILLED
     results = message.results + bool(message.error)
     counts = message.command == 3 and message.line and not any(row.parent_seq for row in with_inner)
-    checks = {
+    checks = compare.outcome(group, error and error[0]) | {
         "command": {row.command for row in group} == {ROWS[message.command]},
-        "text": trail.same_text(trail.joined(group), message.text),
+        "text": compare.same_text(trail.joined(group), message.text),
         "length": sum(row.query_bytes or 0 for row in group) == len(message.text),
-        "error": (error or (None, None)) == (last.status_code, last.sqlstate),
-        "status": [row.status for row in group] == ["ok"] * (len(group) - 1) + ["error" if error else "ok"],
-        "codes": not any(row.status_code for row in group[:-1]),
+        "sqlstate": last.sqlstate == (error and error[1]),
         "pieces": not counts or len(group) == results,
         "values": (json.loads(last.parameters) if last.parameters else None) == message.values,
     }
-    return ", ".join(name for name, holds in checks.items() if not holds) or None
+    return compare.failed(checks)
 
 
 def test_inside_is_beside(played):
@@ -160,7 +164,7 @@ class Entry:
         if self.command == "Connect":
             return True
         text = logs.mariadb_logged(self.text)
-        return trail.same_text(text, message.text) or message.text in with_values(text, self.values)
+        return compare.same_text(text, message.text) or message.text in with_values(text, self.values)
 
 
 def entries(rows: list[trail.Row]) -> list[Entry]:

@@ -11,6 +11,7 @@ import math
 import pathlib
 import re
 
+import compare
 import pytest
 from bodies import postgres, script
 from test_completeness import in_log
@@ -69,25 +70,13 @@ def test_csvlog_equals_trail(played):
         for place, (group, message) in enumerate(zip(recorded, logged, strict=False)):
             compared += 1
             codes.add(message.code)
-            if problem := differs(group, message):
+            if problem := compare.postgres(group, message):
                 wrong.append((place, problem, group, message))
         if len(recorded) != len(logged):
             wrong.append(f"{len(recorded)} messages, logged {len(logged)}")
     assert wrong == []
     assert compared >= LEAST_MESSAGES
     assert len(codes) >= LEAST_ERRORS
-
-
-def differs(group: list[trail.Row], message: logs.Message) -> str | None:
-    """What failed before it ran has no protocol in the trail."""
-    last = group[-1]
-    checks = {
-        "command": {row.command for row in group} <= {message.command, "message" if message.code else None},
-        "text": trail.same_text(trail.joined(group), message.text),
-        "code": last.status_code == message.code,
-        "status": [row.status for row in group] == ["ok"] * (len(group) - 1) + ["error" if message.code else "ok"],
-    }
-    return ", ".join(name for name, holds in checks.items() if not holds) or None
 
 
 def test_clients_got_the_codes_of_the_trail(played):

@@ -107,14 +107,6 @@ def joined(rows: list[Row]) -> bytes:
     return b"".join(row.text or b"" for row in rows)
 
 
-def same_text(recorded: bytes, sent: bytes) -> bool:
-    """Whether both are one text, but for what is masked in the trail."""
-    if recorded == sent:
-        return True
-    parts = recorded.split(b"***")
-    return len(parts) > 1 and re.fullmatch(b".*?".join(map(re.escape, parts)), sent, re.DOTALL) is not None
-
-
 class Recorder:
     """`sqltrail record` into a directory."""
 
