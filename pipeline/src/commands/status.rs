@@ -27,16 +27,17 @@ pub struct Args {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Recording,
-    /// It runs, and nothing was stored for [`SILENT_US`]: the disk, mostly.
+    /// It runs, and nothing was stored for [`SILENT_US`], or nothing is read: the disk, mostly.
     HeldUp,
     /// None runs.
     Stopped,
 }
 
 impl State {
-    fn of(holder: Option<u32>, heard_us: i64, now_us: i64) -> Self {
+    fn of(holder: Option<u32>, heard_us: i64, reading_stopped: bool, now_us: i64) -> Self {
         match holder {
             None => Self::Stopped,
+            Some(_) if reading_stopped => Self::HeldUp,
             Some(_) if now_us.saturating_sub(heard_us) > SILENT_US => Self::HeldUp,
             Some(_) => Self::Recording,
         }
@@ -62,7 +63,15 @@ pub fn run(args: &Args, dir: &Path) -> anyhow::Result<ExitCode> {
     let heard_us = last_heard(reader.connection(), reader.path())?;
     let snapshot = health::read(reader.connection(), reader.path())?;
     let trail = health::measure(reader.connection(), dir)?;
-    let state = State::of(lock_holder(dir), heard_us.unwrap_or(0), now_us);
+    let reading_stopped = snapshot
+        .as_ref()
+        .is_some_and(|snapshot| snapshot.disk.reading_stopped);
+    let state = State::of(
+        lock_holder(dir),
+        heard_us.unwrap_or(0),
+        reading_stopped,
+        now_us,
+    );
 
     let mut facts = Facts::default();
     facts.text("state", state.as_str());
@@ -136,6 +145,16 @@ impl Facts {
         self.count("failed_commits", now.commits.failed, "");
         self.spread("commit", &now.commits.time_us, "us");
         self.spread("batch", &now.commits.rows, "rows");
+        if !now.disk.stage.is_empty() {
+            self.text("disk", &now.disk.stage);
+            self.number("disk_free", now.disk.free_bytes, "bytes");
+        }
+        if now.disk.reading_stopped {
+            self.text("reading", "stopped, the disk is full");
+        }
+        if let Some(since_us) = now.wal_held_since_us {
+            self.text("wal_held_since", &shown(since_us));
+        }
         self.count("errors", now.errors, "");
         if let Some(error) = &now.last_error {
             self.text("last_error", &error.message);
@@ -172,16 +191,17 @@ mod tests {
     fn a_recorder_that_stores_nothing_for_long_is_held_up() {
         let now = 100_000_000;
         let cases = [
-            (None, now, State::Stopped),
-            (Some(7), now, State::Recording),
-            (Some(7), now - SILENT_US, State::Recording),
-            (Some(7), now - SILENT_US - 1, State::HeldUp),
+            (None, now, true, State::Stopped),
+            (Some(7), now, false, State::Recording),
+            (Some(7), now, true, State::HeldUp),
+            (Some(7), now - SILENT_US, false, State::Recording),
+            (Some(7), now - SILENT_US - 1, false, State::HeldUp),
             // The clock was set back.
-            (Some(7), now + 5_000_000, State::Recording),
+            (Some(7), now + 5_000_000, false, State::Recording),
         ];
-        for (holder, heard, expected) in cases {
+        for (holder, heard, stopped, expected) in cases {
             assert_eq!(
-                State::of(holder, heard, now),
+                State::of(holder, heard, stopped, now),
                 expected,
                 "{holder:?} {heard}"
             );

@@ -41,6 +41,16 @@ impl Size {
     pub fn bytes(self) -> i64 {
         self.0
     }
+
+    /// For a person: no more than four digits, rounded down.
+    #[must_use]
+    pub fn about(self) -> Self {
+        let mut unit = 1;
+        while self.0 / unit >= 10_000 {
+            unit <<= 10;
+        }
+        Self(self.0 / unit * unit)
+    }
 }
 
 impl Age {
@@ -182,6 +192,15 @@ mod tests {
             Ok("1d".to_owned())
         );
         assert_eq!("1 GiB".parse::<Size>(), Ok(Size(1 << 30)));
+        let abouts = [
+            (9_999, "9999"),
+            (10_000, "9KiB"),
+            ((5 << 20) - 1, "5119KiB"),
+            (99 << 30, "99GiB"),
+        ];
+        for (bytes, shown) in abouts {
+            assert_eq!(Size(bytes).about().to_string(), shown);
+        }
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub struct File {
     pub kernel: Kernel,
     /// `[retention]`
     pub retention: Retention,
+    /// `[disk]`
+    pub disk: Disk,
     /// `[[filter]]`, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub filter: Vec<Rule>,
@@ -111,4 +113,39 @@ pub struct Retention {
     /// How many bytes the Parquet files have.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_bytes: Option<Size>,
+}
+
+/// What is done when the disk of the trail fills.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Disk {
+    /// Free space below which that is said.
+    pub warn_free: Size,
+    /// Free space below which something is done.
+    pub act_free: Size,
+    /// What.
+    pub on_disk_full: OnDiskFull,
+}
+
+impl Default for Disk {
+    fn default() -> Self {
+        Self {
+            warn_free: Size::of(1 << 30),
+            act_free: Size::of(64 << 20),
+            on_disk_full: OnDiskFull::default(),
+        }
+    }
+}
+
+/// What is done when the disk is full, as far as the recorder is concerned.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnDiskFull {
+    /// Nothing more is stored: the ring holds what it can, and what it cannot is counted.
+    #[default]
+    StopReading,
+    /// The oldest segments go, but for those that are held; when there are none, as above.
+    DropOldestArchive,
+    /// Recording ends.
+    Halt,
 }

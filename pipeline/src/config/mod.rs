@@ -29,7 +29,7 @@ use sha2::{Digest, Sha256};
 use self::{
     amount::{Age, Size},
     error::ConfigError,
-    file::{File, Kernel, Literals},
+    file::{Disk, File, Kernel, Literals},
     filter::Filter,
 };
 use crate::retain::plan::Limits;
@@ -92,6 +92,13 @@ impl Config {
             let message = format!("must be at least retention.hot_age, which is {hot}");
             return Err(("retention.total_age", message));
         }
+        if file.disk.warn_free < file.disk.act_free {
+            let message = format!(
+                "must be at least disk.act_free, which is {}",
+                file.disk.act_free
+            );
+            return Err(("disk.warn_free", message));
+        }
         let filter = Arc::new(Filter::new(file.filter.clone()));
         let sha256 = format!("{:x}", Sha256::digest(shown(&file).as_bytes()));
         Ok(Self {
@@ -141,6 +148,12 @@ impl Config {
         }
     }
 
+    /// What is done when the disk fills.
+    #[must_use]
+    pub fn disk(&self) -> Disk {
+        self.file.disk
+    }
+
     /// Which statements are left out.
     #[must_use]
     pub fn filter(&self) -> &Arc<Filter> {
@@ -176,7 +189,7 @@ impl Config {
     pub fn changes(&self, new: &Self) -> Vec<String> {
         let (old, new_table) = (table(&self.file), table(&new.file));
         let mut changes = Vec::new();
-        for section in ["record", "kernel", "retention"] {
+        for section in ["record", "kernel", "retention", "disk"] {
             let (Some(old), Some(new)) = (old.get(section), new_table.get(section)) else {
                 continue;
             };

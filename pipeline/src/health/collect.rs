@@ -188,6 +188,7 @@ impl Collector for Page {
             f64::from(u8::from(now.held_up)),
         )?;
         self.trail(&mut page)?;
+        self.disk(&mut page)?;
         page.counter("errors", "How often something went wrong", now.errors)?;
         let mut metric = page.begin(
             "last_error_time",
@@ -204,6 +205,41 @@ impl Collector for Page {
 }
 
 impl Page {
+    fn disk(&self, page: &mut Metrics<'_>) -> fmt::Result {
+        let now = &self.0;
+        page.bytes(
+            "disk_free",
+            "Free space on the disk of the trail",
+            now.disk.free_bytes,
+        )?;
+        let mut metric = page.begin(
+            "disk_stage",
+            "1 for the stage that the disk is in",
+            None,
+            MetricType::Gauge,
+        )?;
+        for stage in ["ok", "warn", "act"] {
+            let labels = [("stage", stage)];
+            let is_in = i64::from(now.disk.stage == stage);
+            ConstGauge::new(is_in).encode(metric.encode_family(&labels)?)?;
+        }
+        page.gauge(
+            "reading_stopped",
+            "1 while nothing is read because the disk is full",
+            None,
+            f64::from(u8::from(now.disk.reading_stopped)),
+        )?;
+        let held_us = now
+            .wal_held_since_us
+            .map_or(0, |since| now.at_us.saturating_sub(since).max(0));
+        page.gauge(
+            "wal_held",
+            "How long a reader has kept the write-ahead log from being taken over",
+            Some(&Unit::Seconds),
+            seconds(held_us),
+        )
+    }
+
     fn trail(&self, page: &mut Metrics<'_>) -> fmt::Result {
         let trail = &self.0.trail;
         let mut metric = page.begin(

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub use collect::text;
 pub use serve::{ServeError, Served, serve};
 pub use snapshot::{
-    COMMIT_BOUNDS_US, Commits, LastError, ROWS_BOUNDS, Ring, Server, Snapshot, Spread, Trail,
+    COMMIT_BOUNDS_US, Commits, Disk, LastError, ROWS_BOUNDS, Ring, Server, Snapshot, Spread, Trail,
 };
 
 use crate::flow::Event;
@@ -94,6 +94,16 @@ impl Health {
     /// What the trail takes on disk.
     pub fn trail(&self, trail: Trail) {
         self.lock().trail = trail;
+    }
+
+    /// How full the disk is, and what is done about it.
+    pub fn disk(&self, disk: Disk) {
+        self.lock().disk = disk;
+    }
+
+    /// Since when a reader keeps the write-ahead log from being taken over.
+    pub fn wal_held(&self, since_us: Option<i64>) {
+        self.lock().wal_held_since_us = since_us;
     }
 
     /// A thread that panicked left whole numbers: each is written at once.

@@ -43,6 +43,10 @@ pub struct Snapshot {
     pub held_up: bool,
     /// What the trail takes on disk.
     pub trail: Trail,
+    /// The disk that it is on.
+    pub disk: Disk,
+    /// Since when a reader keeps the write-ahead log from being taken over; none while none does.
+    pub wal_held_since_us: Option<i64>,
     /// How often something went wrong.
     pub errors: u64,
     /// The last of it.
@@ -130,6 +134,18 @@ pub struct Trail {
     pub archive_rows: i64,
     /// Their bytes.
     pub archive_bytes: i64,
+}
+
+/// The disk of the trail.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Disk {
+    /// `ok`, `warn` or `act`; empty until somebody has looked.
+    pub stage: String,
+    /// Free bytes.
+    pub free_bytes: i64,
+    /// Whether nothing more is read of the ring, since the disk is full.
+    pub reading_stopped: bool,
 }
 
 /// Something that went wrong.

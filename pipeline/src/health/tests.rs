@@ -84,6 +84,12 @@ fn the_page_has_every_number() {
         archive_rows: 9,
         archive_bytes: 777,
     });
+    health.disk(Disk {
+        stage: "warn".to_owned(),
+        free_bytes: 4096,
+        reading_stopped: true,
+    });
+    health.wal_held(Some(health.snapshot().at_us - 2_000_000));
     let page = text(health.snapshot()).unwrap();
     let version = concat!(
         "sqltrail_build_info{version=\"",
@@ -115,6 +121,11 @@ fn the_page_has_every_number() {
         "sqltrail_database_size_bytes 8192",
         "sqltrail_archive_files 3",
         "sqltrail_archive_size_bytes 777",
+        "sqltrail_disk_free_bytes 4096",
+        "sqltrail_disk_stage{stage=\"warn\"} 1",
+        "sqltrail_disk_stage{stage=\"act\"} 0",
+        "sqltrail_reading_stopped 1.0",
+        "sqltrail_wal_held_seconds 2.0",
         "sqltrail_errors_total 1",
         "sqltrail_last_error_time_seconds{message=\"a \\\"quoted\\\"\\nerror\"} 7200.0",
     ] {

@@ -3,7 +3,9 @@
 //! A record's place in the ring is released only after the transaction that stored what was made of
 //! it. While the store cannot take a batch, the very same batch is tried again and the ring fills.
 
+mod disk;
 mod ended;
+mod error;
 mod told;
 
 use std::{
@@ -12,21 +14,18 @@ use std::{
 };
 
 use capture::{
-    attach::{CaptureError, Drops, Source},
+    attach::{Drops, Source},
     crash,
     ring::{Ring, clocks},
 };
 use capture_common::ids::drop_reason;
 
 use ended::Gone;
+pub(super) use error::IngestError;
 
-use super::{
-    Notice, RUNNING_SHOWN_US,
-    batch::Pending,
-    vault::{Vault, VaultError},
-};
+use super::{Notice, RUNNING_SHOWN_US, batch::Pending, vault::Vault};
 use crate::{
-    assemble::{Assembler, Clock, KeepError},
+    assemble::{Assembler, Clock},
     config::file::Literals,
     decode::decode,
     flow::{Batch, Event, Kind, RingPosition},
@@ -34,7 +33,6 @@ use crate::{
     secrets::{mask_event, mask_literals},
     store::{
         Store,
-        error::StoreError,
         standing::{End, Notes, Standing},
     },
 };
@@ -72,38 +70,6 @@ const HEALTH_INTERVAL_US: i64 = 1_000_000;
 /// microseconds.
 const JUMP_US: i64 = 1_000_000;
 
-/// Why ingest ended before it was told to.
-#[derive(Debug, thiserror::Error)]
-pub enum IngestError {
-    /// The ring can no longer be read.
-    #[error("cannot read the ring")]
-    Ring(#[source] std::io::Error),
-    /// The ring does not hold what is to be read next.
-    #[error(transparent)]
-    Resume(CaptureError),
-    /// Notes about unfinished statements cannot be made or read.
-    #[error("cannot keep what is unfinished")]
-    Vault(#[from] VaultError),
-    /// They are of another version.
-    #[error(transparent)]
-    Keep(#[from] KeepError),
-    /// What a former recorder noted cannot be read.
-    #[error(transparent)]
-    Notes(StoreError),
-    /// The counters of losses can no longer be read.
-    #[error("cannot read the counters of losses")]
-    Drops(#[source] CaptureError),
-    /// The store does not take rows.
-    #[error("cannot store {rows} rows")]
-    Store {
-        /// How many rows were not stored.
-        rows: usize,
-        /// Why.
-        #[source]
-        source: StoreError,
-    },
-}
-
 /// What stands between the ring and the store.
 #[derive(Debug)]
 pub(super) struct Ingest {
@@ -125,6 +91,9 @@ pub(super) struct Ingest {
     stopping: bool,
     /// Whether the probes go on when recording ends.
     leaving: bool,
+    paused: bool,
+    /// How full the disk is, when recording is to end for that.
+    halt: Option<String>,
     vault: Vault,
     let_go: Vec<i64>,
     /// Notices in the store that are among the rows that wait.
@@ -219,6 +188,8 @@ impl Ingest {
             filtered_told_us: now_us,
             stopping: false,
             leaving: false,
+            paused: false,
+            halt: None,
             vault,
             let_go: Vec::new(),
             told: Vec::new(),
@@ -241,7 +212,12 @@ impl Ingest {
             self.hear();
             let (clock, now_us) = now();
             self.set_clock(clock, now_us);
-            self.read(until, now_us);
+            if let Some(why) = self.halt.take() {
+                return Err(self.halted(why, now_us));
+            }
+            if !self.is_paused() {
+                self.read(until, now_us);
+            }
             self.pulse(now_us);
             self.servers_ended(now_us);
 
@@ -371,6 +347,8 @@ impl Ingest {
                     self.loss(reason, count, now_us);
                     self.pending.note(now_us);
                 }
+                Ok(Notice::Pause(paused)) => self.paused = paused,
+                Ok(Notice::Halt(why)) => self.halt = Some(why),
                 Ok(Notice::Leave) => {
                     (self.stopping, self.leaving) = (true, true);
                     return;
@@ -513,7 +491,7 @@ impl Ingest {
         let mut started = Instant::now();
         while let Err(source) = self.store.append_with(&batch, &standing, now_us) {
             tries += 1;
-            let given_up = self.stopping && tries >= TRIES_AT_STOP;
+            let given_up = self.halt.is_some() || (self.stopping && tries >= TRIES_AT_STOP);
             if given_up || !source.is_retryable() {
                 return Err(IngestError::Store {
                     rows: batch.events.len(),

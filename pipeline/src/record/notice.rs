@@ -31,6 +31,10 @@ pub enum Notice {
     Gap(&'static str, i64, i64),
     /// This many records of another version were not read: the reason.
     Unread(&'static str, i64),
+    /// The disk is full, so that nothing more is read, or no more so.
+    Pause(bool),
+    /// The disk is full, so that recording ends: how full.
+    Halt(String),
     /// Recording ends, and the probes go on.
     Leave,
     /// Recording ends: the probes are off, what is in the ring is the last.

@@ -15,7 +15,7 @@ use tokio::{
 use super::{
     Notice, Options, SCAN_INTERVAL,
     ingest::{Ingest, IngestError},
-    maintain::{Maintainer, Upkeep},
+    maintain::{self, Maintainer, Upkeep},
     resume,
     settings::Settings,
     watch::{Watch, WatchError},
@@ -46,6 +46,12 @@ pub enum RecordError {
     OtherTrail {
         /// Where they are pinned.
         pin_path: PathBuf,
+    },
+    /// The disk is full, and the settings say that nothing is recorded then.
+    #[error("the disk is full: {why}")]
+    DiskFull {
+        /// How full.
+        why: String,
     },
     /// The system refuses something ordinary.
     #[error("cannot {what}")]
@@ -79,6 +85,9 @@ impl RecordError {
             Self::OtherTrail { .. } => Some(
                 "record into that trail with --dir, name another --pin-path, or remove the probes with `sqltrail detach`",
             ),
+            Self::Ingest(IngestError::Halted { .. }) | Self::DiskFull { .. } => {
+                Some("free space, or set on_disk_full in [disk] to what is to be done instead")
+            }
             Self::Ingest(IngestError::Resume(error)) => error.hint(),
             Self::Ingest(IngestError::Vault(_) | IngestError::Keep(_)) => Some(
                 "`sqltrail detach` removes the probes that a former recorder has left; what they recorded meanwhile is lost",
@@ -106,6 +115,9 @@ pub fn run(mut options: Options, ready: impl FnOnce(usize)) -> Result<(), Record
         .transpose()?
         .inspect(|served| tracing::info!(address = %served.address(), "serving metrics"));
     let store = Store::open(&options.dir, options.store, now_us())?;
+    if let Some(why) = maintain::must_halt(&options.dir, config.disk()) {
+        return Err(RecordError::DiskFull { why });
+    }
     let resumed = resume::begin(store, &options, &health)?;
     let (notices, heard) = mpsc::channel();
     let mut watch = Watch::new(
@@ -133,7 +145,7 @@ pub fn run(mut options: Options, ready: impl FnOnce(usize)) -> Result<(), Record
     let ingest = spawn("ingest", move || ingest.run())?;
     let dir = options.dir.clone();
     let (upkeep, changed) = mpsc::channel();
-    let maintainer = Maintainer::new(dir, Upkeep::of(&config), health.clone());
+    let maintainer = Maintainer::new(dir, Upkeep::of(&config), notices.clone(), health.clone());
     let maintenance = spawn("maintain", move || maintainer.run(&changed))?;
 
     let watched = watch.start().map_err(RecordError::from).and_then(|()| {

@@ -4,8 +4,9 @@
 //! checkpoints, or that only looks. It never writes an event, and never touches the open segment.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use rusqlite::{Connection, Row, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, Row, Transaction, TransactionBehavior, params};
 
 use super::error::{StoreError, sqlite};
 use super::{Sync, files, open};
@@ -173,6 +174,26 @@ impl Catalog {
                 })
             })
             .map_err(sqlite(&self.path, "checkpoint"))
+    }
+
+    /// Begins the WAL anew in an empty file, if everything in it is in the database file and nobody reads it.
+    /// Neither waits for anybody nor holds up the recorder.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn empty_wal(&self) -> Result<(), StoreError> {
+        let empty = || {
+            self.connection.busy_timeout(Duration::ZERO)?;
+            let emptied = self
+                .connection
+                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+            self.connection.busy_timeout(super::BUSY_TIMEOUT)?;
+            match emptied {
+                Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(()),
+                emptied => emptied,
+            }
+        };
+        empty().map_err(sqlite(&self.path, "begin the write-ahead log anew"))
     }
 
     /// Every segment, in order.

@@ -71,6 +71,39 @@ pub fn lock_holder(dir: &Path) -> Option<u32> {
     holder(&std::fs::read_to_string("/proc/locks").ok()?, inode)
 }
 
+/// Processes that read a snapshot of the trail in `dir` right now, but for this one. Those that cannot be seen
+/// from here are not among them.
+#[must_use]
+pub fn snapshot_readers(dir: &Path) -> Vec<u32> {
+    let shared = database(dir).with_extension("db-shm");
+    let (Ok(file), Ok(locks)) = (shared.metadata(), std::fs::read_to_string("/proc/locks")) else {
+        return Vec::new();
+    };
+    let mut readers = readers(&locks, file.ino());
+    readers.retain(|pid| *pid != std::process::id());
+    readers
+}
+
+/// Who reads a snapshot, by SQLite's locks on the bytes of the shared-memory file `inode` (<https://sqlite.org/walformat.html>).
+fn readers(locks: &str, inode: u64) -> Vec<u32> {
+    const READ_MARKS: std::ops::RangeInclusive<u64> = 123..=127;
+    let mut readers: Vec<u32> = locks
+        .lines()
+        .filter_map(|line| {
+            let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+            let [_, "POSIX", _, "READ", pid, file, start, ..] = fields.as_slice() else {
+                return None;
+            };
+            let is_mark = READ_MARKS.contains(&start.parse().ok()?);
+            let found = file.rsplit(':').next()?.parse::<u64>().ok()?;
+            (found == inode && is_mark).then(|| pid.parse().ok())?
+        })
+        .collect();
+    readers.sort_unstable();
+    readers.dedup();
+    readers
+}
+
 /// Who has a lock on the whole of the file `inode`, as proc_locks(5) shows them.
 fn holder(locks: &str, inode: u64) -> Option<u32> {
     locks.lines().find_map(|line| {
@@ -139,6 +172,17 @@ mod tests {
         assert_eq!(lock_holder(folder.path()), Some(std::process::id()));
         drop(lock);
         assert_eq!(lock_holder(folder.path()), None);
+    }
+
+    #[test]
+    fn who_reads_a_snapshot_has_a_lock_on_a_mark() {
+        let locks = "1: POSIX  ADVISORY  READ  10 fe:00:77 124 124\n\
+                     2: POSIX  ADVISORY  READ  10 fe:00:77 128 128\n\
+                     3: POSIX  ADVISORY  READ  11 fe:00:77 128 128\n\
+                     4: POSIX  ADVISORY  WRITE 12 fe:00:77 123 123\n\
+                     5: POSIX  ADVISORY  READ  13 fe:00:78 124 124\n\
+                     6: POSIX  ADVISORY  READ  9 fe:00:77 123 123\n";
+        assert_eq!(readers(locks, 77), [9, 10]);
     }
 
     #[test]

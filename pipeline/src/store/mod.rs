@@ -54,6 +54,9 @@ use crate::health::Snapshot;
 /// catalogue takes milliseconds, a person's open transaction any time.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Bytes to which the WAL file is cut back when it starts anew.
+pub const WAL_BYTES_KEPT: i64 = 256 * 1024 * 1024;
+
 /// How far a commit goes before it counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Sync {

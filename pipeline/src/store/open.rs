@@ -13,7 +13,7 @@ use schema::sqlite::{
 };
 
 use super::error::{StoreError, sqlite};
-use super::{BUSY_TIMEOUT, Sync, files};
+use super::{BUSY_TIMEOUT, Sync, WAL_BYTES_KEPT, files};
 
 /// Page cache of a connection that writes, KiB.
 const CACHE_KIB: i64 = 64 * 1024;
@@ -21,9 +21,6 @@ const CACHE_KIB: i64 = 64 * 1024;
 /// Pages of WAL at which a commit checkpoints by itself (256 MiB). The maintenance connection does it
 /// long before; this only bounds the file should it fail to.
 const AUTOCHECKPOINT_PAGES: i64 = 8192;
-
-/// Bytes to which the WAL file is cut back when it starts anew.
-const WAL_BYTES_KEPT: i64 = 256 * 1024 * 1024;
 
 /// What the file holds.
 enum Content {

@@ -1,6 +1,7 @@
 //! What the tests of the store share: made-up events, and the rows as a reader sees them.
 
 mod failure;
+mod held;
 mod model;
 mod opening;
 mod segments;
