@@ -123,7 +123,7 @@ def audited_sessions(folder: pathlib.Path) -> dict[str, list[tuple[Message, list
 
 def bind_values(detail: str) -> tuple[str | None, ...] | None:
     """Of the log's `parameters: $1 = '...', $2 = NULL`."""
-    if not detail.startswith("parameters: "):
+    if not detail.lower().startswith("parameters: "):
         return None
     found = VALUE.findall(detail.encode("latin-1").decode())
     return tuple(None if null else text.replace("''", "'") for text, null in found)

@@ -92,6 +92,9 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        if self.chroot:
+            # Nothing else removes what is below the server's own root.
+            shutil.rmtree(self.root)
 
     def command(self, *argv: str) -> list[str]:
         """`argv` as the unprivileged user, ended by the kernel when its starter dies."""

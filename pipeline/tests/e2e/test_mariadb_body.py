@@ -12,8 +12,9 @@ import pathlib
 import compare
 import pytest
 from bodies import mariadb, script
+from matrix import expect
+from matrix.installations import chosen
 
-import conftest
 import logs
 import trail
 
@@ -28,6 +29,7 @@ LOST, KILLED = 2013, ("1927", "70100")
 
 @dataclasses.dataclass(frozen=True)
 class Played:
+    version: tuple[int, ...]
     play: mariadb.Play
     # Rows of statements, by session; `inside` with the statements inside statements.
     rows: dict[str, list[trail.Row]]
@@ -35,26 +37,26 @@ class Played:
     logged: dict[str, list[logs.Message]]
 
 
-@pytest.fixture(scope="module")
-def played(scratch):
-    with conftest.MariaDBUnderTest(scratch / "body", logs=True) as server:
-        return play(server, scratch)
-
-
-def play(server: conftest.MariaDBUnderTest, scratch: pathlib.Path) -> Played:
-    """The body, with one recorder that records statements inside statements and one that does not."""
-    with (
-        trail.Recorder(scratch / "body-trail", str(server.pid)) as recorder,
-        trail.Recorder(scratch / "body-inside", str(server.pid), "--sub-statements") as inside,
-    ):
+@pytest.fixture(scope="module", params=chosen("mariadb"), ids=lambda installation: installation.name)
+def played(request, scratch):
+    """With one recorder that records statements inside statements, and one that does not."""
+    name = request.param.name
+    server = request.param.server(scratch / f"{scratch.name}-body")
+    server.logs = True
+    with server:
+        version = expect.numbers(server.version())
         before = set(logs.mariadb_sessions(server.general_log))
-        played = mariadb.Play(server)
-        played.run(script.read(BODY))
-        for one in (recorder, inside):
-            assert one.stop() == 0, one.stderr()
-    logged = logs.mariadb_sessions(server.general_log)
+        with (
+            trail.Recorder(scratch / f"{name}-beside", str(server.pid)) as recorder,
+            trail.Recorder(scratch / f"{name}-inside", str(server.pid), "--sub-statements") as inside,
+        ):
+            play = mariadb.Play(server)
+            play.run(script.read(BODY))
+            for one in (recorder, inside):
+                assert one.stop() == 0, one.stderr()
+        logged = logs.mariadb_sessions(server.general_log)
     logged = {session: logged[session] for session in logged if session not in before}
-    return Played(played, by_session(recorder.trail), by_session(inside.trail), logged)
+    return Played(version, play, by_session(recorder.trail), by_session(inside.trail), logged)
 
 
 def by_session(reader: trail.Trail) -> dict[str, list[trail.Row]]:
@@ -69,7 +71,8 @@ def queries(rows: list[trail.Row]) -> list[list[trail.Row]]:
 
 
 def test_body_runs_as_it_says(played):
-    assert played.play.wrong == []
+    """As MariaDB 10.11 does; others lack a statement here and there."""
+    assert len(played.play.wrong) <= (0 if played.version[:2] == (10, 11) else 20), played.play.wrong
     sent = [message for client in played.play.all for message in client.sent]
     assert len([message for message in sent if message.line and has_row(message)]) >= LEAST_MESSAGES
     assert len({message.error for message in sent}) >= LEAST_ERRORS
@@ -137,7 +140,7 @@ def test_general_log_equals_trail(played):
         logged = [message for message in logged if message.command in LOGGED.values()]
         compared += len(logged)
         place = 0
-        for entry in entries(played.inside[session]):
+        for entry in entries(played.inside[session], played.version):
             if place < len(logged) and entry.is_logged_as(logged[place]):
                 place += 1
             elif not entry.may_lack:
@@ -167,32 +170,58 @@ class Entry:
         return compare.same_text(text, message.text) or message.text in with_values(text, self.values)
 
 
-def entries(rows: list[trail.Row]) -> list[Entry]:
-    found = []
-    for group in trail.messages([row for row in rows if row.command in LOGGED or row.parent_seq]):
-        first = group[0]
-        values = json.loads(first.parameters or "[]")
-        text = trail.joined([row for row in group if row.parent_seq is None])
-        found.append(Entry(LOGGED[first.command], text, values, may_lack=False))
-        by_seq = {row.seq: row for row in group}
+# Before it, an execution is logged when it is over, and only if it went well.
+LOGS_EXECUTIONS_FIRST = (10, 6)
+
+
+def entries(rows: list[trail.Row], version: tuple[int, ...]) -> list[Entry]:
+    groups = trail.messages([row for row in rows if row.command in LOGGED or row.parent_seq])
+    return [entry for group in groups for entry in Expected(group, version < LOGS_EXECUTIONS_FIRST).entries()]
+
+
+class Expected:
+    """What the log is to have of one message and of what ran inside it."""
+
+    def __init__(self, group: list[trail.Row], late: bool) -> None:
+        self.outer = [row for row in group if row.parent_seq is None]
+        self.by_seq = {row.seq: row for row in group}
+        self.inner: dict[int, list[trail.Row]] = {row.seq: [] for row in group}
         for row in group:
             if row.parent_seq:
-                executed = first_word(by_seq[row.parent_seq]) == "execute"
-                found.append(Entry("Execute" if executed else "Query", row.text, [], is_in_procedure(row, by_seq)))
-    return found
+                self.inner[row.parent_seq].append(row)
+        self.late = late
 
+    def entries(self) -> list[Entry]:
+        first, last = self.outer[0], self.outer[-1]
+        command, values = LOGGED[first.command], json.loads(first.parameters or "[]")
+        entry = Entry(command, trail.joined(self.outer), values, self.is_left_out(command, last))
+        return self.ordered(entry, [e for row in self.outer for e in self.inside(row)])
 
-def is_in_procedure(row: trail.Row, by_seq: dict[int, trail.Row]) -> bool:
-    """The log has what functions, triggers and EXECUTE run, but not what procedures and blocks run."""
-    while row.parent_seq:
-        row = by_seq[row.parent_seq]
-        if first_word(row) in ("call", "begin", "if", "case"):
-            return True
-    return False
+    def inside(self, outer: trail.Row) -> list[Entry]:
+        command = "Execute" if first_word(outer) == "execute" else "Query"
+        found = []
+        for row in self.inner[outer.seq]:
+            may_lack = self.is_left_out(command, row) or self.is_in_procedure(row)
+            found += self.ordered(Entry(command, row.text, [], may_lack), self.inside(row))
+        return found
+
+    def ordered(self, entry: Entry, inner: list[Entry]) -> list[Entry]:
+        return [*inner, entry] if self.late and entry.command == "Execute" else [entry, *inner]
+
+    def is_left_out(self, command: str, row: trail.Row) -> bool:
+        return self.late and command == "Execute" and row.status == "error"
+
+    def is_in_procedure(self, row: trail.Row) -> bool:
+        """The log has what functions, triggers and EXECUTE run, but not what procedures and blocks run."""
+        while row.parent_seq:
+            row = self.by_seq[row.parent_seq]
+            if first_word(row) in ("call", "begin", "if", "case"):
+                return True
+        return False
 
 
 def first_word(row: trail.Row) -> str:
-    return row.text.split(maxsplit=1)[0].decode().lower()
+    return "".join((row.db_query_text or "").lower().split()[:1])
 
 
 def with_values(text: bytes, values: list) -> set[bytes]:

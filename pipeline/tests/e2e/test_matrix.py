@@ -12,27 +12,21 @@ import subprocess
 
 import pytest
 from matrix import expect, mysql, postgres
-from matrix.installations import Installation
+from matrix.installations import Installation, chosen
 from matrix.play import Played, play
 
 import trail
 
-INSTALLED = ["postgresql=/usr/lib/postgresql/15/bin/postgres", "mariadb=/usr/sbin/mariadbd"]
 BOOKS = {"postgresql": postgres, "mariadb": mysql, "mysql": mysql}
-
-
-def installations() -> list[Installation]:
-    named = os.environ.get("SQLTRAIL_SERVERS", "").split("\n")
-    return [Installation.parse(text) for text in named if text] or [Installation.parse(text) for text in INSTALLED]
 
 
 def pytest_generate_tests(metafunc):
     if "name" in metafunc.fixturenames:
-        pairs = [(i, s.name) for i in installations() for s in BOOKS[i.engine].BOOK.situations]
+        pairs = [(i, s.name) for i in chosen() for s in BOOKS[i.engine].BOOK.situations]
         ids = [f"{i.name}-{name}" for i, name in pairs]
         metafunc.parametrize("installation, name", pairs, ids=ids)
     else:
-        metafunc.parametrize("installation", installations(), ids=lambda installation: installation.name)
+        metafunc.parametrize("installation", chosen(), ids=lambda installation: installation.name)
 
 
 class Run:

@@ -3,6 +3,8 @@
 //! Takes the array of `ParamExternData` and the values that it points to, gives JSON. The forms are
 //! those of the server's own memory on x86-64 (little-endian), as its type headers have them.
 
+mod array;
+
 use std::collections::HashMap;
 
 use capture_common::{ids::flag, record::Value as ValueRecord};
@@ -123,7 +125,7 @@ fn by_reference(oid: u32, bytes: &[u8], len: u64, max: usize) -> Value {
         2950 if whole => uuid(bytes).map(Value::from),
         1186 if whole => interval(bytes).map(Value::from),
         1266 if whole => time_with_zone(bytes).map(Value::from),
-        1005 | 1007 | 1009 | 1015 | 1016 | 1231 if whole => array(bytes, max),
+        _ if whole && array::name(oid).is_some() => array::elements(bytes, max),
         _ => None,
     };
     shown.unwrap_or_else(|| hexadecimal(&name(oid), bytes, len, max))
@@ -163,7 +165,10 @@ fn name(oid: u32) -> String {
         1700 => "numeric",
         2950 => "uuid",
         3802 => "jsonb",
-        _ => return format!("oid {oid}"),
+        _ => match array::name(oid) {
+            Some(name) => name,
+            None => return format!("oid {oid}"),
+        },
     };
     name.to_owned()
 }
@@ -268,74 +273,6 @@ fn time_with_zone(bytes: &[u8]) -> Option<String> {
     let us = i64::from_le_bytes(words(bytes, 0)?);
     let zone = i32::from_le_bytes(words(bytes, 8)?);
     Some(time::time(us)? + &time::zone(zone))
-}
-
-/// `ArrayType` behind its length (utils/array.h): dimensions, offset of the data, type; then the size
-/// and lower bound of each dimension, and the elements. Only plain ones: one dimension, no NULL.
-fn array(bytes: &[u8], max: usize) -> Option<Value> {
-    let int = |at| words(bytes, at).map(i32::from_le_bytes);
-    let (dimensions, nulls, element) = (int(0)?, int(4)?, int(8)?);
-    if dimensions == 0 {
-        return Some(Value::Array(Vec::new()));
-    }
-    if dimensions != 1 || nulls != 0 {
-        return None;
-    }
-    let count = usize::try_from(int(12)?).ok()?;
-    // The data start at the next multiple of eight, counted with the four bytes of the length.
-    let mut at = (4 + 12 + 8_usize).next_multiple_of(8) - 4;
-    let mut list = Vec::new();
-    for _ in 0..count {
-        let value = match element {
-            21 => {
-                let value = i16::from_le_bytes(words(bytes, at)?).into();
-                at += 2;
-                value
-            }
-            23 => {
-                let value = int(at)?.into();
-                at += 4;
-                value
-            }
-            20 => {
-                let value = i64::from_le_bytes(words(bytes, at)?).into();
-                at += 8;
-                value
-            }
-            25 | 1043 | 1700 => {
-                let (body, behind) = element_bytes(bytes, at)?;
-                at = behind;
-                if element == 1700 {
-                    numeric(body)?.into()
-                } else {
-                    text(body, body.len() as u64, max)?
-                }
-            }
-            _ => return None,
-        };
-        list.push(value);
-    }
-    Some(list.into())
-}
-
-/// One variable-length element: its bytes, and where the next one may start.
-fn element_bytes(bytes: &[u8], at: usize) -> Option<(&[u8], usize)> {
-    // Elements with a header of four bytes stand at multiples of four; the padding before them is 0.
-    let mut at = at;
-    if *bytes.get(at)? == 0 {
-        at = at.next_multiple_of(4);
-    }
-    let first = *bytes.get(at)?;
-    let (start, len) = if first & 1 == 1 {
-        (at + 1, usize::from(first >> 1).checked_sub(1)?)
-    } else if first & 3 == 0 {
-        let header = u32::from_le_bytes(words(bytes, at)?);
-        (at + 4, usize::try_from(header >> 2).ok()?.checked_sub(4)?)
-    } else {
-        return None;
-    };
-    let end = start.checked_add(len)?;
-    Some((bytes.get(start..end)?, end))
 }
 
 #[cfg(test)]

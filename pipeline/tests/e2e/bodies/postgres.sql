@@ -125,7 +125,10 @@ truncate log_of restart identity cascade
 [exec '{"a": [1, "x;y"]}', "null"] select $1::json, $2::jsonb
 [exec list(1, -2, 3), list(2**40), list("a", "b c", "d\"e", "it's", "")] select $1::int[], $2::int8[], $3::text[]
 [exec list(), list(None, 1)] select $1::int[], $2::int[]
-[exec list(D("1.5"), D("-2")), list(0.5), list(True, False)] select $1::numeric[], $2::float8[], $3::bool[]
+[exec list(D("1.5"), D("-2"), None), list(0.5, inf), list(True, False, None)] select $1::numeric[], $2::float8[], $3::bool[]
+[exec list(uuid(int=5), None), list(date(2026, 1, 2)), list(utc(2026, 1, 2, 3, 4, 5)), list(days(1, 5))] select $1::uuid[], $2::date[], $3::timestamptz[], $4::interval[]
+[exec list(None), list("NULL", "null", None, "{}", "a,b"), list(b"\0\xff")] select $1::int[], $2::text[], $3::bytea[]
+[exec list(list(1, 2), list(3, 4))] select $1::int[]
 [exec "happy"] select $1::mood
 [exec 7] select $1::positive
 [exec "192.168.0.1/24"] select $1::text::inet

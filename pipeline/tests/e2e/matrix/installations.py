@@ -7,12 +7,15 @@ that has the binary and its libraries, such as unpacked packages; without it the
 from __future__ import annotations
 
 import dataclasses
+import os
 import pathlib
 
 import psycopg
 
 import servers
 from conftest import PASSWORD, MariaDBUnderTest, PostgresUnderTest
+
+INSTALLED = ["postgresql=/usr/lib/postgresql/15/bin/postgres", "mariadb=/usr/sbin/mariadbd"]
 
 # Where initialisation files of MariaDB may be.
 SHARES = ("usr/share/mariadb", "usr/share/mysql")
@@ -45,6 +48,13 @@ class Installation:
         if not self.root:
             folder = scratch / self.name
         return made(folder, self)
+
+
+def chosen(engine: str | None = None) -> list[Installation]:
+    """Those that `$SQLTRAIL_SERVERS` names, one a line, else those that Debian installs; all, or of one engine."""
+    named = [text for text in os.environ.get("SQLTRAIL_SERVERS", "").split("\n") if text]
+    installations = map(Installation.parse, named or INSTALLED)
+    return [installation for installation in installations if engine in (None, installation.engine)]
 
 
 class AnyPostgres(PostgresUnderTest):
